@@ -1,0 +1,57 @@
+/*
+ * engine.h
+ *	  Runs a graph: packed weights in, encoded rows in, vectors out.
+ *
+ * A Program is a graph made ready to run: batch norm folded, weights copied and
+ * laid out for the kernels.  It refers to nothing outside its memory context.
+ * A Selection is the part of a program that some of its vectors need.
+ *
+ * Each output of a linear layer accumulates over its inputs in order with fused
+ * multiply-add, and the transcendental functions are our own; so a score is the
+ * same bits for any number of rows per call and on any CPU.
+ */
+#ifndef MTL_RANK_ENGINE_H
+#define MTL_RANK_ENGINE_H
+
+#include "postgres.h"
+
+#include "graph/graph.h"
+
+typedef struct Program Program;
+typedef struct Selection Selection;
+
+/* Rows that ProgramRun() takes at most in one call. */
+#define MTL_MAX_BATCH 256
+
+/*
+ * Packs the graph in the current context.  Sizes were checked when the graph was
+ * built.
+ */
+extern Program *ProgramCompile(const Graph *graph);
+
+/* Bytes that the program takes. */
+extern Size ProgramSize(const Program *program);
+
+/*
+ * Selects the operations that the given ones (graph positions) depend on, in the
+ * current context.  It may refer to the program.
+ */
+extern Selection *ProgramSelect(const Program *program, int nops, const int *ops);
+
+/* Bytes of scratch memory that a run over nrows rows needs. */
+extern Size SelectionScratchSize(const Selection *selection, int nrows);
+
+/*
+ * Computes the selected operations for nrows encoded rows (see graph/input.h).
+ * scratch is caller-provided, MAXALIGNed.  results[i], for the i-th operation
+ * given to ProgramSelect(), is set to where its vectors are in scratch: row r
+ * begins at results[i] + r * width of the operation.
+ *
+ * Raises an error when an activation leaves the float32 range (a sum overflowed
+ * to infinity or became NaN in a selected result).
+ */
+extern void ProgramRun(const Program *program, const Selection *selection, int nrows,
+					   const float *floats, const int32 *ids, void *scratch,
+					   const float **results);
+
+#endif							/* MTL_RANK_ENGINE_H */

@@ -1,0 +1,51 @@
+/*
+ * encoder.h
+ *	  From a row of features, in any of its forms, to the engine's input.
+ *
+ * Encoder: what a model needs to encode rows; built once per loaded model.
+ * FeatureSource: what a call site needs besides; built once per statement from
+ * the types of its arguments (column map of a row type, element type of an
+ * array).  The same values give the same bits in every form.
+ */
+#ifndef MTL_RANK_ENCODER_H
+#define MTL_RANK_ENCODER_H
+
+#include "postgres.h"
+
+#include "graph/input.h"
+#include "model/container.h"
+#include "model/contract.h"
+
+typedef struct Encoder Encoder;
+typedef struct FeatureSource FeatureSource;
+
+/*
+ * Builds the encoder in the current context: vocabularies become hash tables
+ * (their tensors are checked and marked as used).  contract and layout must live
+ * as long as the encoder; the file need not.
+ */
+extern Encoder *EncoderCreate(const Contract *contract, const InputLayout *layout, ModelFile *file);
+
+/* Bytes that the vocabularies of the encoder take. */
+extern Size EncoderSize(const Encoder *encoder);
+
+/*
+ * Prepares for arguments of this type; with two types (two rows, matched by
+ * name together) both must be row types.  InvalidOid as second type: one
+ * argument.  Raises an error for a type that cannot bring features.  Allocated
+ * in context.
+ */
+extern FeatureSource *FeatureSourceCreate(const Encoder *encoder, Oid type, Oid second_type,
+										  MemoryContext context);
+
+/*
+ * Encodes one row: writes layout->nfloats floats and layout->nids ids.
+ * Temporary memory is taken from the current context, which the caller resets.
+ */
+extern void FeatureSourceEncode(FeatureSource *source, Datum row, Datum second_row,
+								float *floats, int32 *ids);
+
+/* Encodes a row in jsonb form (also used to replay stored examples). */
+extern void EncodeJsonb(const Encoder *encoder, Jsonb *row, float *floats, int32 *ids);
+
+#endif							/* MTL_RANK_ENCODER_H */
