@@ -33,4 +33,7 @@
 #define MTL_RANK_MODULE_MAGIC PG_MODULE_MAGIC
 #endif
 
+/* 18 renamed the attribute and moved it to the front; this works everywhere */
+#define MTL_NORETURN __attribute__((noreturn))
+
 #endif							/* MTL_RANK_COMPAT_H */

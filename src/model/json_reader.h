@@ -40,8 +40,11 @@ extern char *JsonKeyPath(const JsonObject *object, const char *key);
 /* Raw access; NULL when absent or null.  Marks the key as known. */
 extern JsonbValue *JsonGet(JsonObject *object, const char *key);
 
-/* All keys, in jsonb's order, for objects that map names (marks them known). */
-extern char **JsonObjectKeys(JsonObject *object, int *nkeys);
+/*
+ * All keys and their values, in jsonb's order, for objects that map names; any
+ * key counts as known from then on.
+ */
+extern int	JsonObjectEntries(JsonObject *object, char ***keys, JsonbValue **values);
 
 /* The Get functions return the default when absent; Need functions raise. */
 extern char *JsonGetString(JsonObject *object, const char *key, const char *default_value);

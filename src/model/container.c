@@ -1,0 +1,477 @@
+/*
+ * container.c
+ *	  The safetensors file that a model is: header, contract, tensors.
+ */
+#include "postgres.h"
+
+#include "common/int.h"
+#include "mb/pg_wchar.h"
+#include "miscadmin.h"
+#include "port/pg_bswap.h"
+#include "utils/builtins.h"
+
+#include "compat.h"
+#include "model/container.h"
+#include "model/digest.h"
+#include "model/json_reader.h"
+
+#define LENGTH_SIZE 8			/* bytes of the header's length */
+
+#define CONTRACT_KEY "mtl_rank"
+#define DIGEST_KEY "mtl_rank_sha256"
+
+/* data_offsets and shapes stay exact in JSON numbers */
+#define MAX_FILE_SIZE INT64CONST(9007199254740992)
+
+#ifdef WORDS_BIGENDIAN
+#error "tensors are little-endian and used in place: big-endian machines are not supported"
+#endif
+
+static const char *const tensor_type_names[] = {"F32", "I64", "U8", NULL};
+static const int tensor_type_sizes[] = {4, 8, 1};
+
+/*
+ * Names the place when PostgreSQL's JSON parser raises the error.
+ */
+static void
+HeaderErrorContext(void *what)
+{
+	errcontext("%s of the model file", (const char *) what);
+}
+
+/*
+ * Parses length bytes of UTF-8 JSON into jsonb.
+ */
+static Jsonb *
+ParseJson(const char *bytes, int length, const char *what)
+{
+	ErrorContextCallback context;
+	char	   *text;
+	Datum		jsonb;
+
+	if (memchr(bytes, '\0', length) != NULL || !pg_verify_mbstr(PG_UTF8, bytes, length, true))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
+				 errmsg("invalid model: the %s is not valid UTF-8 text", what)));
+
+	text = pnstrdup(bytes, length);
+	text = pg_any_to_server(text, length, PG_UTF8);
+
+	context.callback = HeaderErrorContext;
+	context.arg = unconstify(char *, what);
+	context.previous = error_context_stack;
+	error_context_stack = &context;
+	jsonb = DirectFunctionCall1(jsonb_in, CStringGetDatum(text));
+	error_context_stack = context.previous;
+
+	return DatumGetJsonbP(jsonb);
+}
+
+/*
+ * The root of a jsonb document as a value; error unless it is an object.
+ */
+static JsonObject *
+OpenRoot(Jsonb *jsonb, const char *path)
+{
+	JsonbValue	root;
+
+	if (!JB_ROOT_IS_OBJECT(jsonb))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
+				 errmsg("invalid model: the %s is not a JSON object", path)));
+	root.type = jbvBinary;
+	root.val.binary.data = &jsonb->root;
+	root.val.binary.len = VARSIZE(jsonb) - VARHDRSZ;
+	return JsonObjectOpen(&root, path);
+}
+
+char *
+TensorShapeText(int ndims, const int64 *dims)
+{
+	StringInfoData text;
+
+	initStringInfo(&text);
+	appendStringInfoChar(&text, '[');
+	for (int i = 0; i < ndims; i++)
+	{
+		if (i > 0)
+			appendStringInfoString(&text, ", ");
+		if (dims[i] < 0)
+			appendStringInfoString(&text, "any");
+		else
+			appendStringInfo(&text, INT64_FORMAT, dims[i]);
+	}
+	appendStringInfoChar(&text, ']');
+	return text.data;
+}
+
+float
+TensorFloat(const Tensor *tensor, int64 i)
+{
+	float		value;
+
+	Assert(tensor->type == TENSOR_F32 && i >= 0 && i < tensor->nelements);
+	memcpy(&value, tensor->data + i * sizeof(float), sizeof(float));
+	return value;
+}
+
+int64
+TensorInt(const Tensor *tensor, int64 i)
+{
+	int64		value;
+
+	Assert(tensor->type == TENSOR_I64 && i >= 0 && i < tensor->nelements);
+	memcpy(&value, tensor->data + i * sizeof(int64), sizeof(int64));
+	return value;
+}
+
+float *
+TensorFloats(const Tensor *tensor)
+{
+	float	   *values = palloc_extended(Max(tensor->size, 1), MCXT_ALLOC_HUGE);
+
+	Assert(tensor->type == TENSOR_F32);
+	memcpy(values, tensor->data, tensor->size);
+	return values;
+}
+
+/*
+ * Reads one entry of the header; data is the part of the file after it.
+ */
+static void
+ReadTensor(Tensor *tensor, char *name, JsonObject *entry, const char *data, int64 data_size)
+{
+	JsonArray  *shape;
+	JsonArray  *offsets;
+	int64		begin;
+	int64		end;
+	int64		size;
+
+	tensor->name = name;
+	tensor->used = false;
+	tensor->type = JsonGetChoice(entry, "dtype", tensor_type_names, -1);
+
+	shape = JsonNeedArray(entry, "shape");
+	if (shape->length < 1 || shape->length > MTL_MAX_DIMS)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
+				 errmsg("invalid model: tensor \"%s\" has %d dimensions, expected 1 to %d",
+						name, shape->length, MTL_MAX_DIMS)));
+	tensor->ndims = shape->length;
+	tensor->nelements = 1;
+	for (int i = 0; i < shape->length; i++)
+	{
+		tensor->dims[i] = JsonValueInt(&shape->elements[i], shape->path,
+									   tensor->type == TENSOR_U8 ? 0 : 1, MAX_FILE_SIZE);
+		if (pg_mul_s64_overflow(tensor->nelements, tensor->dims[i], &tensor->nelements))
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
+					 errmsg("invalid model: the shape of tensor \"%s\" is too large", name)));
+	}
+
+	offsets = JsonNeedArray(entry, "data_offsets");
+	if (offsets->length != 2)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
+				 errmsg("invalid model: \"%s\" has %d elements, expected 2",
+						offsets->path, offsets->length)));
+	begin = JsonValueInt(&offsets->elements[0], offsets->path, 0, MAX_FILE_SIZE);
+	end = JsonValueInt(&offsets->elements[1], offsets->path, 0, MAX_FILE_SIZE);
+	if (begin > end || end > data_size)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
+				 errmsg("invalid model: tensor \"%s\" lies at bytes " INT64_FORMAT " to " INT64_FORMAT " of " INT64_FORMAT " bytes of data",
+						name, begin, end, data_size)));
+	if (pg_mul_s64_overflow(tensor->nelements, tensor_type_sizes[tensor->type], &size) ||
+		size != end - begin)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
+				 errmsg("invalid model: tensor \"%s\" of shape %s has " INT64_FORMAT " bytes of data, expected " INT64_FORMAT " elements of %d bytes",
+						name, TensorShapeText(tensor->ndims, tensor->dims), end - begin,
+						tensor->nelements, tensor_type_sizes[tensor->type])));
+	tensor->data = data + begin;
+	tensor->size = size;
+	JsonObjectClose(entry);
+}
+
+static int
+CompareTensorNames(const void *a, const void *b)
+{
+	return strcmp(((const Tensor *) a)->name, ((const Tensor *) b)->name);
+}
+
+static int
+CompareTensorPlaces(const void *a, const void *b)
+{
+	const Tensor *first = *(const Tensor *const *) a;
+	const Tensor *second = *(const Tensor *const *) b;
+
+	if (first->data != second->data)
+		return first->data < second->data ? -1 : 1;
+	/* empty tensors before the one that begins where they stand */
+	if (first->size != second->size)
+		return first->size < second->size ? -1 : 1;
+	return 0;
+}
+
+/*
+ * Together the tensors must cover the data: bytes that belong to none, or to
+ * two, are a sign of a broken writer or of something smuggled in.
+ */
+static void
+CheckTensorsTile(const ModelFile *file, const char *data, int64 data_size)
+{
+	const Tensor **places = palloc(sizeof(Tensor *) * Max(file->ntensors, 1));
+	int64		position = 0;
+
+	for (int i = 0; i < file->ntensors; i++)
+		places[i] = &file->tensors[i];
+	qsort(places, file->ntensors, sizeof(Tensor *), CompareTensorPlaces);
+
+	for (int i = 0; i < file->ntensors; i++)
+	{
+		int64		begin = places[i]->data - data;
+
+		if (begin != position)
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
+					 errmsg("invalid model: tensor \"%s\" begins at byte " INT64_FORMAT " of the data, expected " INT64_FORMAT,
+							places[i]->name, begin, position),
+					 errdetail("Tensors must cover the data without gaps or overlaps.")));
+		position += places[i]->size;
+	}
+	if (position != data_size)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
+				 errmsg("invalid model: the tensors cover " INT64_FORMAT " bytes of data, the file has " INT64_FORMAT,
+						position, data_size)));
+	pfree(places);
+}
+
+static void
+CheckTensorsFinite(const ModelFile *file)
+{
+	for (int i = 0; i < file->ntensors; i++)
+	{
+		const Tensor *tensor = &file->tensors[i];
+
+		CHECK_FOR_INTERRUPTS();
+		if (tensor->type != TENSOR_F32)
+			continue;
+		for (int64 k = 0; k < tensor->nelements; k++)
+		{
+			uint32		bits;
+
+			memcpy(&bits, tensor->data + k * sizeof(bits), sizeof(bits));
+			if ((bits & 0x7F800000) == 0x7F800000)
+				ereport(ERROR,
+						(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
+						 errmsg("invalid model: tensor \"%s\" has %s at position " INT64_FORMAT ", expected a finite number",
+								tensor->name, (bits & 0x7FFFFF) ? "NaN" : "an infinity", k)));
+		}
+	}
+}
+
+/* A tensor under its name in UTF-8, which the checksum is made of. */
+typedef struct DigestEntry
+{
+	const char *name;
+	const Tensor *tensor;
+} DigestEntry;
+
+static int
+CompareDigestEntries(const void *a, const void *b)
+{
+	return strcmp(((const DigestEntry *) a)->name, ((const DigestEntry *) b)->name);
+}
+
+/*
+ * Compares the checksum over contract and tensors, which finds what the other
+ * checks cannot: a weight that changed to another finite weight.
+ */
+static void
+CheckDigest(const ModelFile *file, const char *contract, const char *expected)
+{
+	DigestEntry *entries = palloc(sizeof(DigestEntry) * Max(file->ntensors, 1));
+	DigestChunk *chunks = palloc(sizeof(DigestChunk) * (2 * file->ntensors + 1));
+	int			nchunks = 0;
+	uint8		digest[MTL_DIGEST_SIZE];
+
+	for (int i = 0; i < file->ntensors; i++)
+	{
+		char	   *name = file->tensors[i].name;
+
+		entries[i].name = pg_server_to_any(name, strlen(name), PG_UTF8);
+		entries[i].tensor = &file->tensors[i];
+	}
+	qsort(entries, file->ntensors, sizeof(DigestEntry), CompareDigestEntries);
+
+	chunks[nchunks++] = (DigestChunk) {contract, strlen(contract)};
+	for (int i = 0; i < file->ntensors; i++)
+	{
+		chunks[nchunks++] = (DigestChunk) {entries[i].name, strlen(entries[i].name)};
+		chunks[nchunks++] = (DigestChunk) {entries[i].tensor->data, entries[i].tensor->size};
+	}
+	DigestChunks(chunks, nchunks, digest);
+	pfree(chunks);
+	pfree(entries);
+
+	if (strcmp(DigestHex(digest), expected) != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
+				 errmsg("invalid model: checksum does not match"),
+				 errdetail("The file says %s, its contract and tensors give %s.",
+						   expected, DigestHex(digest)),
+				 errhint("The file was damaged, or changed without writing \"%s\" anew.",
+						 DIGEST_KEY)));
+}
+
+/*
+ * Reads the header's length, and checks that the header lies in the file.
+ */
+static int64
+HeaderLength(const char *bytes, Size size)
+{
+	uint64		length;
+
+	if (size < LENGTH_SIZE)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
+				 errmsg("invalid model: %zu bytes are too few for a safetensors file", size)));
+	memcpy(&length, bytes, LENGTH_SIZE);
+	if (length > size - LENGTH_SIZE)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
+				 errmsg("invalid model: header of " UINT64_FORMAT " bytes in a file of %zu bytes",
+						length, size),
+				 errhint("The file is truncated, or is not a safetensors file.")));
+	if (length > MTL_MAX_HEADER_SIZE)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("invalid model: header of " UINT64_FORMAT " bytes exceeds the limit of %d bytes",
+						length, MTL_MAX_HEADER_SIZE)));
+	return length;
+}
+
+static void
+ReadTensors(ModelFile *file, JsonObject *header, const char *data, int64 data_size)
+{
+	char	  **keys;
+	JsonbValue *values;
+	int			nkeys = JsonObjectEntries(header, &keys, &values);
+
+	if (nkeys > MTL_MAX_TENSORS)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("invalid model: %d tensors exceed the limit of %d", nkeys, MTL_MAX_TENSORS)));
+
+	file->tensors = palloc(sizeof(Tensor) * Max(nkeys, 1));
+	for (int i = 0; i < nkeys; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (strcmp(keys[i], "__metadata__") != 0)
+			ReadTensor(&file->tensors[file->ntensors++], keys[i],
+					   JsonObjectOpen(&values[i], JsonKeyPath(header, keys[i])),
+					   data, data_size);
+	}
+	qsort(file->tensors, file->ntensors, sizeof(Tensor), CompareTensorNames);
+}
+
+ModelFile *
+ModelFileRead(const char *bytes, Size size)
+{
+	ModelFile  *file = palloc0(sizeof(ModelFile));
+	int64		header_length = HeaderLength(bytes, size);
+	const char *data = bytes + LENGTH_SIZE + header_length;
+	int64		data_size = size - LENGTH_SIZE - header_length;
+	JsonObject *header;
+	JsonObject *metadata;
+	char	   *contract;
+	char	   *digest;
+
+	file->bytes = bytes;
+	file->size = size;
+
+	header = OpenRoot(ParseJson(bytes + LENGTH_SIZE, header_length, "header"), "header");
+	metadata = JsonGetObject(header, "__metadata__");
+	if (metadata == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
+				 errmsg("invalid model: the safetensors file has no \"__metadata__\""),
+				 errhint("Write the file with the mtl_rank Python module, or see docs/model-format.md.")));
+	contract = JsonNeedString(metadata, CONTRACT_KEY);
+	contract = pg_server_to_any(contract, strlen(contract), PG_UTF8);
+	digest = JsonNeedString(metadata, DIGEST_KEY);
+
+	ReadTensors(file, header, data, data_size);
+	CheckTensorsTile(file, data, data_size);
+	file->contract = ParseJson(contract, strlen(contract), "contract");
+	CheckTensorsFinite(file);
+	CheckDigest(file, contract, digest);
+	return file;
+}
+
+Tensor *
+ModelFileFind(const ModelFile *file, const char *name)
+{
+	Tensor		key;
+
+	key.name = unconstify(char *, name);
+	return bsearch(&key, file->tensors, file->ntensors, sizeof(Tensor), CompareTensorNames);
+}
+
+const Tensor *
+ModelFileNeed(ModelFile *file, const char *name, TensorType type, int ndims, const int64 *dims)
+{
+	Tensor	   *tensor = ModelFileFind(file, name);
+	bool		fits;
+
+	if (tensor == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
+				 errmsg("invalid model: tensor \"%s\" of shape %s is missing",
+						name, TensorShapeText(ndims, dims))));
+	if (tensor->type != type)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
+				 errmsg("invalid model: tensor \"%s\" is of type %s, expected %s",
+						name, tensor_type_names[tensor->type], tensor_type_names[type])));
+
+	fits = tensor->ndims == ndims;
+	for (int i = 0; fits && i < ndims; i++)
+		fits = dims[i] < 0 || tensor->dims[i] == dims[i];
+	if (!fits)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
+				 errmsg("invalid model: tensor \"%s\" has shape %s, expected %s",
+						name, TensorShapeText(tensor->ndims, tensor->dims),
+						TensorShapeText(ndims, dims))));
+	tensor->used = true;
+	return tensor;
+}
+
+void
+ModelFileCheckAllUsed(const ModelFile *file)
+{
+	StringInfoData names;
+	int			nunused = 0;
+
+	initStringInfo(&names);
+	for (int i = 0; i < file->ntensors; i++)
+	{
+		if (file->tensors[i].used)
+			continue;
+		if (nunused < 10)
+			appendStringInfo(&names, "%s\"%s\"", nunused == 0 ? "" : ", ", file->tensors[i].name);
+		nunused++;
+	}
+	if (nunused > 10)
+		appendStringInfoString(&names, ", ...");
+	if (nunused > 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
+				 errmsg("invalid model: %d tensors are not used by the contract: %s",
+						nunused, names.data),
+				 errhint("A tensor that is left over often means that a layer, an expert or a bias is missing from the contract.")));
+	pfree(names.data);
+}

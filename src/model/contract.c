@@ -1,0 +1,372 @@
+/*
+ * contract.c
+ *	  Parses a contract: tasks, outputs, rank, examples; features are in
+ *	  contract_features.c.
+ */
+#include "postgres.h"
+
+#include "utils/jsonb.h"
+
+#include "compat.h"
+#include "model/contract.h"
+#include "model/contract_internal.h"
+#include "model/json_reader.h"
+
+#define CONTRACT_FORMAT 1
+
+#define DEFAULT_TOLERANCE 1e-6
+#define MAX_EXAMPLES 100000
+
+void
+CheckName(const char *name, const char *path)
+{
+	Size		length = strlen(name);
+
+	if (length < 1 || length > MTL_MAX_NAME)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
+				 errmsg("invalid model: name \"%s\" at \"%s\" has %zu bytes, expected 1 to %d",
+						name, path, length, MTL_MAX_NAME)));
+	for (const char *c = name; *c; c++)
+	{
+		if (*c == '.' || (unsigned char) *c < 0x20 || *c == 0x7F)
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
+					 errmsg("invalid model: name \"%s\" at \"%s\" has a dot or a control character",
+							name, path)));
+	}
+}
+
+static int
+CompareStrings(const void *a, const void *b)
+{
+	return strcmp(*(char *const *) a, *(char *const *) b);
+}
+
+void
+CheckDistinct(char **names, int n, const char *what)
+{
+	char	  **sorted = palloc(sizeof(char *) * Max(n, 1));
+
+	memcpy(sorted, names, sizeof(char *) * n);
+	qsort(sorted, n, sizeof(char *), CompareStrings);
+	for (int i = 1; i < n; i++)
+	{
+		if (strcmp(sorted[i - 1], sorted[i]) == 0)
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
+					 errmsg("invalid model: %s \"%s\" appears twice", what, sorted[i])));
+	}
+	pfree(sorted);
+}
+
+static void
+CheckFormat(JsonObject *object)
+{
+	int64		format = JsonNeedInt(object, "format", 1, PG_INT32_MAX);
+
+	if (format > CONTRACT_FORMAT)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("model has format " INT64_FORMAT ", this version of mtl_rank knows formats up to %d",
+						format, CONTRACT_FORMAT),
+				 errhint("Install a newer version of mtl_rank.")));
+}
+
+/* ---------------------------------------------------------------- tasks */
+
+static void
+ParseClasses(Task *task, JsonObject *object)
+{
+	JsonArray  *classes = JsonGetArray(object, "classes");
+	int64		count = JsonGetInt(object, "num_classes", 2, MTL_MAX_OUTPUTS,
+								   classes ? classes->length : 0);
+
+	if (count == 0 || (classes && classes->length != count))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
+				 errmsg("invalid model: multiclass task \"%s\" has %d names in \"classes\" and num_classes " INT64_FORMAT,
+						task->name, classes ? classes->length : 0, count),
+				 errhint("Give one of the two, or the same number in both.")));
+	if (count < 2 || count > MTL_MAX_OUTPUTS)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
+				 errmsg("invalid model: multiclass task \"%s\" has " INT64_FORMAT " classes, expected 2 to %d",
+						task->name, count, MTL_MAX_OUTPUTS)));
+
+	task->nclasses = count;
+	task->classes = palloc(sizeof(char *) * count);
+	for (int i = 0; i < count; i++)
+		task->classes[i] = classes ?
+			JsonValueString(&classes->elements[i], classes->path) : psprintf("%d", i);
+	CheckDistinct(task->classes, count, "class");
+}
+
+/*
+ * Factors are tasks declared earlier, so that products cannot go round in
+ * circles.
+ */
+static void
+ParseFactors(Contract *contract, Task *task, JsonObject *object)
+{
+	JsonArray  *of = JsonNeedArray(object, "of");
+	int			position = task - contract->tasks;
+
+	if (of->length < 2)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
+				 errmsg("invalid model: \"%s\" has %d tasks, expected at least 2", of->path, of->length)));
+	if (of->length > MTL_MAX_TASKS)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("invalid model: \"%s\" has %d tasks, the limit is %d",
+						of->path, of->length, MTL_MAX_TASKS)));
+	task->nfactors = of->length;
+	task->factors = palloc(sizeof(int) * of->length);
+	for (int i = 0; i < of->length; i++)
+	{
+		char	   *name = JsonValueString(&of->elements[i], of->path);
+		int			factor = 0;
+
+		while (factor < position && strcmp(contract->tasks[factor].name, name) != 0)
+			factor++;
+		if (factor == position)
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
+					 errmsg("invalid model: product \"%s\" names \"%s\", which is no task declared before it",
+							task->name, name)));
+		if (contract->tasks[factor].type == TASK_MULTICLASS)
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
+					 errmsg("invalid model: product \"%s\" names the multiclass task \"%s\"",
+							task->name, name)));
+		task->factors[i] = factor;
+	}
+}
+
+static void
+ParseTask(Contract *contract, Task *task, JsonObject *object)
+{
+	static const char *const types[] = {"binary", "regression", "multiclass", "product", NULL};
+	static const char *const heads[] = {"sigmoid", "softmax", NULL};
+
+	task->name = JsonNeedString(object, "name");
+	CheckName(task->name, JsonKeyPath(object, "name"));
+	task->type = JsonGetChoice(object, "type", types, -1);
+	task->hidden = JsonGetBool(object, "hidden", false);
+	if (task->type == TASK_BINARY)
+		task->softmax_head = JsonGetChoice(object, "head", heads, 0) == 1;
+	if (task->type == TASK_MULTICLASS)
+		ParseClasses(task, object);
+	if (task->type == TASK_PRODUCT)
+		ParseFactors(contract, task, object);
+	else
+		task->tower = JsonGet(object, "tower");
+	JsonObjectClose(object);
+}
+
+static void
+ParseTasks(Contract *contract, JsonObject *object)
+{
+	JsonArray  *array = JsonNeedArray(object, "tasks");
+	char	  **names;
+
+	if (array->length < 1 || array->length > MTL_MAX_TASKS)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
+				 errmsg("invalid model: %d tasks, expected 1 to %d", array->length, MTL_MAX_TASKS)));
+	contract->ntasks = array->length;
+	contract->tasks = palloc0(sizeof(Task) * array->length);
+	names = palloc(sizeof(char *) * array->length);
+	for (int i = 0; i < array->length; i++)
+	{
+		ParseTask(contract, &contract->tasks[i], JsonArrayObject(array, i));
+		names[i] = contract->tasks[i].name;
+	}
+	CheckDistinct(names, array->length, "task");
+}
+
+/*
+ * Lists the numbers of mtl_score's array: a task each, a class each for
+ * multiclass tasks, nothing for hidden ones.
+ */
+static void
+ListOutputs(Contract *contract)
+{
+	int			n = 0;
+	char	  **names;
+
+	for (int i = 0; i < contract->ntasks; i++)
+		if (!contract->tasks[i].hidden)
+			n += contract->tasks[i].type == TASK_MULTICLASS ? contract->tasks[i].nclasses : 1;
+	if (n < 1 || n > MTL_MAX_OUTPUTS)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
+				 errmsg("invalid model: %d outputs, expected 1 to %d", n, MTL_MAX_OUTPUTS)));
+
+	contract->outputs = palloc(sizeof(Output) * n);
+	names = palloc(sizeof(char *) * n);
+	for (int i = 0; i < contract->ntasks; i++)
+	{
+		const Task *task = &contract->tasks[i];
+
+		if (task->hidden)
+			continue;
+		for (int k = 0; k < Max(task->nclasses, 1); k++)
+		{
+			Output	   *output = &contract->outputs[contract->noutputs];
+
+			output->name = task->type == TASK_MULTICLASS ?
+				psprintf("%s.%s", task->name, task->classes[k]) : task->name;
+			output->task = i;
+			output->class = k;
+			names[contract->noutputs++] = output->name;
+		}
+	}
+	CheckDistinct(names, n, "output");
+}
+
+static int
+FindOutput(const Contract *contract, const char *name)
+{
+	for (int i = 0; i < contract->noutputs; i++)
+	{
+		if (strcmp(contract->outputs[i].name, name) == 0)
+			return i;
+	}
+	return -1;
+}
+
+static char *
+OutputNames(const Contract *contract)
+{
+	StringInfoData names;
+
+	initStringInfo(&names);
+	for (int i = 0; i < contract->noutputs; i++)
+		appendStringInfo(&names, "%s\"%s\"", i == 0 ? "" : ", ", contract->outputs[i].name);
+	return names.data;
+}
+
+int
+ContractOutput(const Contract *contract, const char *name)
+{
+	int			output = FindOutput(contract, name);
+
+	if (output < 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("model has no task \"%s\"", name),
+				 errhint("Its tasks are %s.", OutputNames(contract))));
+	return output;
+}
+
+/* ---------------------------------------------------- rank and examples */
+
+static int
+CompareTerms(const void *a, const void *b)
+{
+	return *(const int *) a - *(const int *) b;
+}
+
+RankFormula *
+RankFormulaParse(const Contract *contract, const JsonbValue *weights, const char *path, bool product)
+{
+	RankFormula *formula = palloc(sizeof(RankFormula));
+	JsonObject *object = JsonObjectOpen(weights, path);
+	char	  **names;
+	JsonbValue *values;
+	double	   *by_output = palloc(sizeof(double) * contract->noutputs);
+
+	formula->product = product;
+	formula->nterms = JsonObjectEntries(object, &names, &values);
+	if (formula->nterms == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("\"%s\" is empty", path),
+				 errhint("Give a weight to at least one of %s.", OutputNames(contract))));
+	formula->outputs = palloc(sizeof(int) * formula->nterms);
+	formula->weights = palloc(sizeof(double) * formula->nterms);
+	for (int i = 0; i < formula->nterms; i++)
+	{
+		int			output = ContractOutput(contract, names[i]);
+
+		formula->outputs[i] = output;
+		by_output[output] = JsonValueNumber(&values[i], JsonKeyPath(object, names[i]));
+	}
+
+	/* terms are added in the order of the outputs, whatever jsonb's order */
+	qsort(formula->outputs, formula->nterms, sizeof(int), CompareTerms);
+	for (int i = 0; i < formula->nterms; i++)
+		formula->weights[i] = by_output[formula->outputs[i]];
+	return formula;
+}
+
+static void
+ParseRank(Contract *contract, JsonObject *object)
+{
+	static const char *const forms[] = {"sum", "product", NULL};
+	JsonObject *rank = JsonGetObject(object, "rank");
+	JsonbValue *weights;
+	bool		product;
+
+	if (rank == NULL)
+		return;
+	product = JsonGetChoice(rank, "form", forms, 0) == 1;
+	weights = JsonGet(rank, "weights");
+	if (weights == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
+				 errmsg("invalid model: key \"rank.weights\" is missing")));
+	contract->rank = RankFormulaParse(contract, weights, "rank.weights", product);
+	JsonObjectClose(rank);
+}
+
+static void
+ParseExamples(Contract *contract, JsonObject *object)
+{
+	JsonObject *examples = JsonGetObject(object, "examples");
+
+	if (examples == NULL)
+		return;
+	contract->nexamples = JsonNeedInt(examples, "count", 1, MAX_EXAMPLES);
+	contract->tolerance = JsonGetNumber(examples, "tolerance", DEFAULT_TOLERANCE);
+	if (contract->tolerance < 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
+				 errmsg("invalid model: \"examples.tolerance\" is %g, expected 0 or more",
+						contract->tolerance)));
+	JsonObjectClose(examples);
+}
+
+Contract *
+ContractParse(const Jsonb *jsonb)
+{
+	Contract   *contract = palloc0(sizeof(Contract));
+	JsonbValue	root;
+	JsonObject *object;
+
+	if (!JB_ROOT_IS_OBJECT(jsonb))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
+				 errmsg("invalid model: the contract is not a JSON object")));
+	root.type = jbvBinary;
+	root.val.binary.data = unconstify(JsonbContainer *, &jsonb->root);
+	root.val.binary.len = VARSIZE(jsonb) - VARHDRSZ;
+	object = JsonObjectOpen(&root, "");
+
+	CheckFormat(object);
+	ParseFeatures(contract, object);
+	ParseTasks(contract, object);
+	ListOutputs(contract);
+	ParseRank(contract, object);
+	ParseExamples(contract, object);
+	contract->architecture = JsonGet(object, "architecture");
+	if (contract->architecture == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
+				 errmsg("invalid model: key \"architecture\" is missing")));
+	(void) JsonGetObject(object, "provenance");
+	JsonObjectClose(object);
+	return contract;
+}

@@ -1,0 +1,52 @@
+/*
+ * digest.c
+ *	  SHA-256, by PostgreSQL's own cryptohash.
+ */
+#include "postgres.h"
+
+#include "common/cryptohash.h"
+#include "common/sha2.h"
+
+#include "model/digest.h"
+
+StaticAssertDecl(MTL_DIGEST_SIZE == PG_SHA256_DIGEST_LENGTH, "digest size is SHA-256's");
+
+void
+DigestChunks(const DigestChunk *chunks, int nchunks, uint8 digest[MTL_DIGEST_SIZE])
+{
+	pg_cryptohash_ctx *context = pg_cryptohash_create(PG_SHA256);
+	bool		ok;
+
+	if (context == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_OUT_OF_MEMORY),
+				 errmsg("out of memory")));
+
+	ok = pg_cryptohash_init(context) >= 0;
+	for (int i = 0; ok && i < nchunks; i++)
+		ok = pg_cryptohash_update(context, chunks[i].data, chunks[i].size) >= 0;
+	ok = ok && pg_cryptohash_final(context, digest, MTL_DIGEST_SIZE) >= 0;
+	if (!ok)
+	{
+		const char *reason = pg_cryptohash_error(context);
+
+		pg_cryptohash_free(context);
+		elog(ERROR, "could not compute SHA-256 hash: %s", reason);
+	}
+	pg_cryptohash_free(context);
+}
+
+char *
+DigestHex(const uint8 digest[MTL_DIGEST_SIZE])
+{
+	static const char digits[] = "0123456789abcdef";
+	char	   *hex = palloc(MTL_DIGEST_HEX_SIZE + 1);
+
+	for (int i = 0; i < MTL_DIGEST_SIZE; i++)
+	{
+		hex[2 * i] = digits[digest[i] >> 4];
+		hex[2 * i + 1] = digits[digest[i] & 0xF];
+	}
+	hex[MTL_DIGEST_HEX_SIZE] = '\0';
+	return hex;
+}

@@ -1,0 +1,372 @@
+/*
+ * json_reader.c
+ *	  Strict reading of JSON objects: every key must be known and of its type.
+ */
+#include "postgres.h"
+
+#include <math.h>
+
+#include "nodes/pg_list.h"
+#include "utils/builtins.h"
+#include "utils/jsonb.h"
+#include "utils/numeric.h"
+
+#include "compat.h"
+#include "model/json_reader.h"
+#include "model/value.h"
+
+struct JsonObject
+{
+	char	   *path;
+	JsonbContainer *container;
+	List	   *known;			/* keys that were asked for, char * */
+	bool		any_key;		/* the object maps names: all keys are known */
+};
+
+/* Integers in contracts stay exact in a double. */
+#define MAX_EXACT_INTEGER INT64CONST(9007199254740992)
+
+static MTL_NORETURN void
+TypeError(const char *path, const char *expected, const JsonbValue *found)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
+			 errmsg("invalid model: \"%s\" must be %s, found %s",
+					path, expected, JsonTypeName(found))));
+}
+
+static MTL_NORETURN void
+MissingKeyError(const JsonObject *object, const char *key)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
+			 errmsg("invalid model: key \"%s\" is missing",
+					JsonKeyPath(object, key))));
+}
+
+const char *
+JsonTypeName(const JsonbValue *value)
+{
+	switch (value->type)
+	{
+		case jbvNull:
+			return "null";
+		case jbvString:
+			return "a string";
+		case jbvNumeric:
+			return "a number";
+		case jbvBool:
+			return "a truth value";
+		case jbvArray:
+			return "an array";
+		case jbvObject:
+			return "an object";
+		case jbvBinary:
+			return JsonContainerIsObject(value->val.binary.data) ? "an object" : "an array";
+		default:
+			return "something else";
+	}
+}
+
+JsonObject *
+JsonObjectOpen(const JsonbValue *value, const char *path)
+{
+	JsonObject *object;
+
+	if (value->type != jbvBinary || !JsonContainerIsObject(value->val.binary.data))
+		TypeError(path[0] == '\0' ? "contract" : path, "an object", value);
+
+	object = palloc(sizeof(JsonObject));
+	object->path = pstrdup(path);
+	object->container = value->val.binary.data;
+	object->known = NIL;
+	object->any_key = false;
+	return object;
+}
+
+const char *
+JsonObjectPath(const JsonObject *object)
+{
+	return object->path;
+}
+
+char *
+JsonKeyPath(const JsonObject *object, const char *key)
+{
+	if (object->path[0] == '\0')
+		return pstrdup(key);
+	return psprintf("%s.%s", object->path, key);
+}
+
+static bool
+IsKnownKey(const JsonObject *object, const char *key, int length)
+{
+	ListCell   *cell;
+
+	if (object->any_key)
+		return true;
+	foreach(cell, object->known)
+	{
+		const char *known = lfirst(cell);
+
+		if (strlen(known) == length && memcmp(known, key, length) == 0)
+			return true;
+	}
+	return false;
+}
+
+void
+JsonObjectClose(JsonObject *object)
+{
+	JsonbIterator *iterator = JsonbIteratorInit(object->container);
+	JsonbIteratorToken token;
+	JsonbValue	value;
+
+	while ((token = JsonbIteratorNext(&iterator, &value, true)) != WJB_DONE)
+	{
+		if (token == WJB_KEY &&
+			!IsKnownKey(object, value.val.string.val, value.val.string.len))
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
+					 errmsg("invalid model: unknown key \"%s\"",
+							JsonKeyPath(object, pnstrdup(value.val.string.val,
+														 value.val.string.len))),
+					 errhint("Remove the key, or use a version of mtl_rank that knows it.")));
+	}
+}
+
+JsonbValue *
+JsonGet(JsonObject *object, const char *key)
+{
+	JsonbValue *value;
+
+	if (!IsKnownKey(object, key, strlen(key)))
+		object->known = lappend(object->known, pstrdup(key));
+	value = getKeyJsonValueFromContainer(object->container, key, strlen(key), NULL);
+	if (value == NULL || value->type == jbvNull)
+		return NULL;
+	return value;
+}
+
+static JsonbValue *
+JsonNeed(JsonObject *object, const char *key)
+{
+	JsonbValue *value = JsonGet(object, key);
+
+	if (value == NULL)
+		MissingKeyError(object, key);
+	return value;
+}
+
+int
+JsonObjectEntries(JsonObject *object, char ***keys, JsonbValue **values)
+{
+	JsonbIterator *iterator = JsonbIteratorInit(object->container);
+	JsonbIteratorToken token;
+	JsonbValue	value;
+	int			size = Max(JsonContainerSize(object->container), 1);
+	int			nkeys = 0;
+
+	object->any_key = true;
+	*keys = palloc(sizeof(char *) * size);
+	*values = palloc(sizeof(JsonbValue) * size);
+	while ((token = JsonbIteratorNext(&iterator, &value, true)) != WJB_DONE)
+	{
+		if (token == WJB_KEY)
+			(*keys)[nkeys] = pnstrdup(value.val.string.val, value.val.string.len);
+		else if (token == WJB_VALUE)
+			(*values)[nkeys++] = value;
+	}
+	return nkeys;
+}
+
+char *
+JsonValueString(const JsonbValue *value, const char *path)
+{
+	if (value->type != jbvString)
+		TypeError(path, "a string", value);
+	return pnstrdup(value->val.string.val, value->val.string.len);
+}
+
+double
+JsonValueNumber(const JsonbValue *value, const char *path)
+{
+	double		number;
+
+	if (value->type != jbvNumeric)
+		TypeError(path, "a number", value);
+	number = NumericToDouble(value->val.numeric);
+	if (!isfinite(number))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
+				 errmsg("invalid model: \"%s\" is outside the range of a double", path)));
+	return number;
+}
+
+int64
+JsonValueInt(const JsonbValue *value, const char *path, int64 min, int64 max)
+{
+	double		number;
+
+	if (value->type != jbvNumeric)
+		TypeError(path, "an integer", value);
+	number = NumericToDouble(value->val.numeric);
+	if (number != rint(number) || fabs(number) > MAX_EXACT_INTEGER ||
+		number < min || number > max)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
+				 errmsg("invalid model: \"%s\" must be an integer from " INT64_FORMAT " to " INT64_FORMAT ", found %.15g",
+						path, min, max, number)));
+	return (int64) number;
+}
+
+char *
+JsonGetString(JsonObject *object, const char *key, const char *default_value)
+{
+	JsonbValue *value = JsonGet(object, key);
+
+	if (value == NULL)
+		return default_value ? pstrdup(default_value) : NULL;
+	return JsonValueString(value, JsonKeyPath(object, key));
+}
+
+char *
+JsonNeedString(JsonObject *object, const char *key)
+{
+	return JsonValueString(JsonNeed(object, key), JsonKeyPath(object, key));
+}
+
+bool
+JsonGetBool(JsonObject *object, const char *key, bool default_value)
+{
+	JsonbValue *value = JsonGet(object, key);
+
+	if (value == NULL)
+		return default_value;
+	if (value->type != jbvBool)
+		TypeError(JsonKeyPath(object, key), "true or false", value);
+	return value->val.boolean;
+}
+
+int64
+JsonGetInt(JsonObject *object, const char *key, int64 min, int64 max, int64 default_value)
+{
+	JsonbValue *value = JsonGet(object, key);
+
+	if (value == NULL)
+		return default_value;
+	return JsonValueInt(value, JsonKeyPath(object, key), min, max);
+}
+
+int64
+JsonNeedInt(JsonObject *object, const char *key, int64 min, int64 max)
+{
+	return JsonValueInt(JsonNeed(object, key), JsonKeyPath(object, key), min, max);
+}
+
+double
+JsonGetNumber(JsonObject *object, const char *key, double default_value)
+{
+	JsonbValue *value = JsonGet(object, key);
+
+	if (value == NULL)
+		return default_value;
+	return JsonValueNumber(value, JsonKeyPath(object, key));
+}
+
+double
+JsonNeedNumber(JsonObject *object, const char *key)
+{
+	return JsonValueNumber(JsonNeed(object, key), JsonKeyPath(object, key));
+}
+
+JsonObject *
+JsonGetObject(JsonObject *object, const char *key)
+{
+	JsonbValue *value = JsonGet(object, key);
+
+	if (value == NULL)
+		return NULL;
+	return JsonObjectOpen(value, JsonKeyPath(object, key));
+}
+
+static JsonArray *
+ArrayOpen(const JsonbValue *value, char *path)
+{
+	JsonArray  *array;
+	JsonbIterator *iterator;
+	JsonbIteratorToken token;
+	JsonbValue	element;
+
+	if (value->type != jbvBinary || !JsonContainerIsArray(value->val.binary.data))
+		TypeError(path, "an array", value);
+
+	array = palloc(sizeof(JsonArray));
+	array->path = path;
+	array->length = 0;
+	array->elements = palloc(sizeof(JsonbValue) *
+							 Max(JsonContainerSize(value->val.binary.data), 1));
+	iterator = JsonbIteratorInit(value->val.binary.data);
+	while ((token = JsonbIteratorNext(&iterator, &element, true)) != WJB_DONE)
+	{
+		if (token == WJB_ELEM)
+			array->elements[array->length++] = element;
+	}
+	return array;
+}
+
+JsonArray *
+JsonGetArray(JsonObject *object, const char *key)
+{
+	JsonbValue *value = JsonGet(object, key);
+
+	if (value == NULL)
+		return NULL;
+	return ArrayOpen(value, JsonKeyPath(object, key));
+}
+
+JsonArray *
+JsonNeedArray(JsonObject *object, const char *key)
+{
+	return ArrayOpen(JsonNeed(object, key), JsonKeyPath(object, key));
+}
+
+JsonObject *
+JsonArrayObject(const JsonArray *array, int i)
+{
+	return JsonObjectOpen(&array->elements[i], psprintf("%s[%d]", array->path, i));
+}
+
+int
+JsonValueChoice(const char *value, const char *path, const char *const *names)
+{
+	StringInfoData known;
+
+	initStringInfo(&known);
+	for (int i = 0; names[i] != NULL; i++)
+	{
+		if (strcmp(value, names[i]) == 0)
+			return i;
+		appendStringInfo(&known, "%s\"%s\"", i == 0 ? "" : ", ", names[i]);
+	}
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
+			 errmsg("invalid model: \"%s\" has the unknown value \"%s\"", path, value),
+			 errhint("Known values are %s.", known.data)));
+}
+
+int
+JsonGetChoice(JsonObject *object, const char *key, const char *const *names, int default_choice)
+{
+	JsonbValue *value = JsonGet(object, key);
+	char	   *path;
+
+	if (value == NULL)
+	{
+		if (default_choice < 0)
+			MissingKeyError(object, key);
+		return default_choice;
+	}
+	path = JsonKeyPath(object, key);
+	return JsonValueChoice(JsonValueString(value, path), path, names);
+}
