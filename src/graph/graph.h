@@ -59,7 +59,7 @@ typedef enum ActivationKind
 	ACTIVATION_SILU,
 	ACTIVATION_GELU,
 	ACTIVATION_GELU_TANH,
-	ACTIVATION_DICE				/* batch statistics */ ,
+	ACTIVATION_DICE,			/* batch statistics */
 	ACTIVATION_DICE_ROW_MEAN,
 	ACTIVATION_DICE_ROW_SUM
 } ActivationKind;
