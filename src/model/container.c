@@ -9,6 +9,7 @@
 #include "miscadmin.h"
 #include "port/pg_bswap.h"
 #include "utils/builtins.h"
+#include "utils/memutils.h"
 
 #include "compat.h"
 #include "model/container.h"
@@ -39,15 +40,18 @@ HeaderErrorContext(void *what)
 	errcontext("%s of the model file", (const char *) what);
 }
 
-/*
- * Parses length bytes of UTF-8 JSON into jsonb.
- */
-static Jsonb *
-ParseJson(const char *bytes, int length, const char *what)
+Jsonb *
+JsonbFromUtf8(const char *bytes, Size length, const char *what)
 {
 	ErrorContextCallback context;
 	char	   *text;
 	Datum		jsonb;
+
+	if (length > MaxAllocSize / 2)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("invalid model: the %s has %zu bytes, the limit is %zu",
+						what, length, MaxAllocSize / 2)));
 
 	if (memchr(bytes, '\0', length) != NULL || !pg_verify_mbstr(PG_UTF8, bytes, length, true))
 		ereport(ERROR,
@@ -392,7 +396,7 @@ ModelFileRead(const char *bytes, Size size)
 	file->bytes = bytes;
 	file->size = size;
 
-	header = OpenRoot(ParseJson(bytes + LENGTH_SIZE, header_length, "header"), "header");
+	header = OpenRoot(JsonbFromUtf8(bytes + LENGTH_SIZE, header_length, "header"), "header");
 	metadata = JsonGetObject(header, "__metadata__");
 	if (metadata == NULL)
 		ereport(ERROR,
@@ -405,7 +409,7 @@ ModelFileRead(const char *bytes, Size size)
 
 	ReadTensors(file, header, data, data_size);
 	CheckTensorsTile(file, data, data_size);
-	file->contract = ParseJson(contract, strlen(contract), "contract");
+	file->contract = JsonbFromUtf8(contract, strlen(contract), "contract");
 	CheckTensorsFinite(file);
 	CheckDigest(file, contract, digest);
 	return file;

@@ -50,6 +50,12 @@ typedef struct ModelFile
  */
 extern ModelFile *ModelFileRead(const char *bytes, Size size);
 
+/*
+ * Parses JSON in UTF-8; errors say that what they found it in is what, a part of
+ * the model file.
+ */
+extern Jsonb *JsonbFromUtf8(const char *bytes, Size length, const char *what);
+
 /* The tensor of this name, or NULL; does not mark it as used. */
 extern Tensor *ModelFileFind(const ModelFile *file, const char *name);
 

@@ -1,0 +1,57 @@
+/*
+ * mtl_rank.c
+ *	  The module: magic, settings.
+ */
+#include "postgres.h"
+
+#include "fmgr.h"
+#include "utils/guc.h"
+
+#include "compat.h"
+#include "cache/model_cache.h"
+#include "engine/kernel.h"
+#include "model/model_value.h"
+
+MTL_RANK_MODULE_MAGIC;
+
+/*
+ * A model's text form takes twice its size and must stay below the 1 GB that
+ * PostgreSQL gives a value, or it could not be dumped.
+ */
+#define MAX_MODEL_SIZE_KB		(511 * 1024)
+#define DEFAULT_MODEL_SIZE_KB	(256 * 1024)
+#define DEFAULT_CACHE_SIZE_KB	(512 * 1024)
+
+static const struct config_enum_entry kernel_options[] = {
+	{"auto", MTL_KERNEL_AUTO, false},
+	{"portable", MTL_KERNEL_PORTABLE, false},
+	{NULL, 0, false}
+};
+
+void		_PG_init(void);
+
+void
+_PG_init(void)
+{
+	/* the user's own memory */
+	DefineCustomIntVariable("mtl_rank.cache_size",
+							"Memory for loaded models that a session keeps between statements.",
+							NULL, &mtl_rank_cache_size,
+							DEFAULT_CACHE_SIZE_KB, 0, MAX_KILOBYTES,
+							PGC_USERSET, GUC_UNIT_KB, NULL, NULL, NULL);
+
+	/* for tests: all kernels give the same bits */
+	DefineCustomEnumVariable("mtl_rank.kernel",
+							 "Which kernels compute scores.",
+							 NULL, &mtl_rank_kernel, MTL_KERNEL_AUTO, kernel_options,
+							 PGC_USERSET, GUC_NO_SHOW_ALL | GUC_NOT_IN_SAMPLE, NULL, NULL, NULL);
+
+	/* protects the server from its users */
+	DefineCustomIntVariable("mtl_rank.max_model_size",
+							"Largest model file that is accepted.",
+							NULL, &mtl_rank_max_model_size,
+							DEFAULT_MODEL_SIZE_KB, 1, MAX_MODEL_SIZE_KB,
+							PGC_SUSET, GUC_UNIT_KB, NULL, NULL, NULL);
+
+	MarkGUCPrefixReserved("mtl_rank");
+}

@@ -1,0 +1,200 @@
+/*
+ * lookup.c
+ *	  The model behind a registered name, as the current statement sees it.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+
+#include "compat.h"
+#include "registry/lookup.h"
+
+/* Names that an error lists at most. */
+#define MAX_NAMES_LISTED 20
+
+typedef enum RegistryQuery
+{
+	QUERY_ACTIVE,				/* name -> model */
+	QUERY_VERSION,				/* name, version -> model */
+	QUERY_NAMES,				/* -> names */
+	QUERY_VERSIONS				/* name -> versions */
+} RegistryQuery;
+
+#define NUM_QUERIES (QUERY_VERSIONS + 1)
+
+/* %1$s is the extension's schema, quoted. */
+static const char *const query_texts[NUM_QUERIES] = {
+	[QUERY_ACTIVE] =
+	"SELECT m.model FROM %1$s.mtl_active a JOIN %1$s.mtl_models m"
+	" ON m.name OPERATOR(pg_catalog.=) a.name AND m.version OPERATOR(pg_catalog.=) a.version"
+	" WHERE a.name OPERATOR(pg_catalog.=) $1",
+	[QUERY_VERSION] =
+	"SELECT m.model FROM %1$s.mtl_models m"
+	" WHERE m.name OPERATOR(pg_catalog.=) $1 AND m.version OPERATOR(pg_catalog.=) $2",
+	[QUERY_NAMES] =
+	"SELECT DISTINCT m.name FROM %1$s.mtl_models m ORDER BY 1",
+	[QUERY_VERSIONS] =
+	"SELECT m.version::pg_catalog.text FROM %1$s.mtl_models m"
+	" WHERE m.name OPERATOR(pg_catalog.=) $1 ORDER BY m.version"
+};
+
+static const int query_nargs[NUM_QUERIES] = {1, 2, 0, 1};
+
+/*
+ * Plans are kept for the session; plancache checks them against changes of the
+ * tables, and of the user where row-level security makes a difference.
+ */
+static Oid	plans_schema = InvalidOid;
+static SPIPlanPtr plans[NUM_QUERIES];
+
+static SPIPlanPtr
+GetPlan(RegistryQuery query, Oid schema)
+{
+	Oid			types[2] = {TEXTOID, INT4OID};
+
+	if (schema != plans_schema)
+	{
+		for (int i = 0; i < NUM_QUERIES; i++)
+		{
+			SPIPlanPtr	old = plans[i];
+
+			plans[i] = NULL;
+			if (old)
+				SPI_freeplan(old);
+		}
+		plans_schema = schema;
+	}
+
+	if (plans[query] == NULL)
+	{
+		char	   *schema_name = get_namespace_name(schema);
+		SPIPlanPtr	plan;
+
+		if (schema_name == NULL)
+			elog(ERROR, "cache lookup failed for schema %u", schema);
+		plan = SPI_prepare(psprintf(query_texts[query], quote_identifier(schema_name)),
+						   query_nargs[query], types);
+		if (plan == NULL)
+			elog(ERROR, "SPI_prepare failed: %s", SPI_result_code_string(SPI_result));
+		if (SPI_keepplan(plan) != 0)
+			elog(ERROR, "SPI_keepplan failed");
+		plans[query] = plan;
+	}
+	return plans[query];
+}
+
+/*
+ * Runs a query read-only, so that it sees what the caller's statement sees.
+ * Returns the number of rows, in SPI_tuptable.
+ */
+static uint64
+RunQuery(RegistryQuery query, Oid schema, const char *name, int version, long limit)
+{
+	Datum		values[2];
+	int			result;
+
+	values[0] = name ? CStringGetTextDatum(name) : (Datum) 0;
+	values[1] = Int32GetDatum(version);
+	result = SPI_execute_plan(GetPlan(query, schema), values, NULL, true, limit);
+	if (result != SPI_OK_SELECT)
+		elog(ERROR, "SPI_execute_plan failed: %s", SPI_result_code_string(result));
+	return SPI_processed;
+}
+
+/*
+ * The first column of the result, for a hint.
+ */
+static char *
+ListResult(uint64 nrows)
+{
+	StringInfoData list;
+
+	initStringInfo(&list);
+	for (uint64 i = 0; i < Min(nrows, MAX_NAMES_LISTED); i++)
+		appendStringInfo(&list, "%s\"%s\"", i == 0 ? "" : ", ",
+						 SPI_getvalue(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1));
+	if (nrows > MAX_NAMES_LISTED)
+		appendStringInfoString(&list, ", ...");
+	return list.data;
+}
+
+/*
+ * Says what there is instead, as far as the user may see it.
+ */
+static MTL_NORETURN void
+NotFoundError(Oid schema, const char *name, const char *version)
+{
+	uint64		nversions = RunQuery(QUERY_VERSIONS, schema, name, 0, MAX_NAMES_LISTED + 1);
+	uint64		nnames;
+
+	if (nversions > 0 && version)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("model \"%s\" has no version %s", name, version),
+				 errhint("Its versions are %s.", ListResult(nversions))));
+	if (nversions > 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("model \"%s\" has no active version", name),
+				 errhint("Activate one of its versions %s with mtl_activate, or name it as \"%s@version\".",
+						 ListResult(nversions), name)));
+
+	nnames = RunQuery(QUERY_NAMES, schema, NULL, 0, MAX_NAMES_LISTED + 1);
+	ereport(ERROR,
+			(errcode(ERRCODE_UNDEFINED_OBJECT),
+			 errmsg("model \"%s\" is not registered", name),
+			 nnames > 0 ?
+			 errhint("Registered models are %s.", ListResult(nnames)) :
+			 errhint("There is no registered model; see mtl_register.")));
+}
+
+/*
+ * Splits "name@version"; returns the version's text, NULL if there is none.
+ * Names have no @.
+ */
+static char *
+SplitName(char *name, int *version)
+{
+	char	   *at = strchr(name, '@');
+	char	   *end;
+	long		number;
+
+	if (at == NULL)
+		return NULL;
+	*at++ = '\0';
+	errno = 0;
+	number = strtol(at, &end, 10);
+	if (!isdigit((unsigned char) *at) || *end != '\0' || errno != 0 ||
+		number < 1 || number > PG_INT32_MAX)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("invalid version \"%s\" of model \"%s\"", at, name),
+				 errhint("Name a version as \"%s@1\".", name)));
+	*version = number;
+	return at;
+}
+
+Datum
+RegistryLookup(Oid schema, const char *full_name)
+{
+	char	   *name = pstrdup(full_name);
+	int			version = 0;
+	char	   *version_text = SplitName(name, &version);
+	Datum		model;
+	bool		isnull;
+
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "SPI_connect failed");
+	if (RunQuery(version_text ? QUERY_VERSION : QUERY_ACTIVE, schema, name, version, 1) == 0)
+		NotFoundError(schema, name, version_text);
+	model = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull);
+	if (isnull)
+		elog(ERROR, "model \"%s\" is null", full_name);
+	model = SPI_datumTransfer(model, false, -1);
+	SPI_finish();
+	pfree(name);
+	return model;
+}

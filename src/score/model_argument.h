@@ -1,0 +1,36 @@
+/*
+ * model_argument.h
+ *	  The model argument of the SQL functions: a value, or a registered name.
+ */
+#ifndef MTL_RANK_MODEL_ARGUMENT_H
+#define MTL_RANK_MODEL_ARGUMENT_H
+
+#include "postgres.h"
+
+#include "fmgr.h"
+
+#include "cache/model_cache.h"
+#include "model/model_value.h"
+
+typedef struct ModelArgument ModelArgument;
+
+/*
+ * Prepares for argument 0 of a function, in its fn_mcxt; the model in use stays
+ * pinned until that context goes, or another model comes.
+ */
+extern ModelArgument *ModelArgumentCreate(FunctionCallInfo fcinfo);
+
+/*
+ * The model that the argument means now.  Reads as little as it can: nothing for
+ * a value on disk that is the same as in the last call, and one look into the
+ * registry per statement for a name.
+ */
+extern LoadedModel *ModelArgumentGet(ModelArgument *argument, FunctionCallInfo fcinfo);
+
+/*
+ * For functions that are called once and look into the file: the whole value of
+ * argument 0, checked and detoasted.
+ */
+extern MtlModel *ModelArgumentValue(FunctionCallInfo fcinfo);
+
+#endif							/* MTL_RANK_MODEL_ARGUMENT_H */
