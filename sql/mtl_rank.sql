@@ -1,0 +1,542 @@
+-- complain if script is sourced in psql, rather than via CREATE EXTENSION
+\echo Use "CREATE EXTENSION mtl_rank" to load this file. \quit
+
+-- Names in function bodies, views and defaults are written with their schema, so that nobody's search_path can put
+-- another object in their place.
+--
+-- Every function says its labels, with a reason where it is not evident. All C functions are STRICT: no model, or no
+-- features, no score. (A NULL inside the features is another matter, which the model's contract decides.)
+
+
+--
+-- type
+--
+
+CREATE TYPE mtl_model;
+
+-- IMMUTABLE, though a file larger than mtl_rank.max_model_size is refused: a setting decides whether there is a result, never
+-- which one. PARALLEL SAFE: the bytes go in and come out, and no state of the session is changed.
+
+CREATE FUNCTION mtl_model_in(cstring) RETURNS mtl_model
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION mtl_model_in(cstring) IS 'input: the hexadecimal form of a model file, checked whole';
+
+CREATE FUNCTION mtl_model_out(mtl_model) RETURNS cstring
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION mtl_model_out(mtl_model) IS 'output: the hexadecimal form of the model file';
+
+CREATE FUNCTION mtl_model_recv(internal) RETURNS mtl_model
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION mtl_model_recv(internal) IS 'binary input: the model file, checked whole';
+
+CREATE FUNCTION mtl_model_send(mtl_model) RETURNS bytea
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION mtl_model_send(mtl_model) IS 'binary output: the model file';
+
+-- STORAGE external: weights do not compress, and without compression the header of a large value can be read alone.
+-- ALIGNMENT double: the header has fields of eight bytes, read in place.
+-- There is no equality and no order: models are compared by mtl_digest().
+CREATE TYPE mtl_model (
+	INPUT = mtl_model_in,
+	OUTPUT = mtl_model_out,
+	RECEIVE = mtl_model_recv,
+	SEND = mtl_model_send,
+	INTERNALLENGTH = variable,
+	ALIGNMENT = double,
+	STORAGE = external
+);
+COMMENT ON TYPE mtl_model IS 'a trained multi-task ranking model: a safetensors file that has passed all checks';
+
+CREATE FUNCTION mtl_model_from_bytea(bytea) RETURNS mtl_model
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION mtl_model_from_bytea(bytea) IS 'the model in a model file, checked whole';
+
+CREATE FUNCTION mtl_model_to_bytea(mtl_model) RETURNS bytea
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION mtl_model_to_bytea(mtl_model) IS 'the model file that the model came from, unchanged';
+
+-- Explicit only: an implicit cast would make calls with a bytea or an untyped argument ambiguous.
+CREATE CAST (bytea AS mtl_model) WITH FUNCTION mtl_model_from_bytea(bytea);
+COMMENT ON CAST (bytea AS mtl_model) IS 'the model in a model file, checked whole';
+
+CREATE CAST (mtl_model AS bytea) WITH FUNCTION mtl_model_to_bytea(mtl_model);
+COMMENT ON CAST (mtl_model AS bytea) IS 'the model file that the model came from, unchanged';
+
+CREATE FUNCTION mtl_digest(model mtl_model) RETURNS text
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION mtl_digest(mtl_model) IS 'SHA-256 of the model file, in hexadecimal';
+
+
+--
+-- scores
+--
+
+-- The functions exist twice, for a model value and for the name of a registered model ("feed": its active version, or
+-- "feed@2"); both have the same C function behind them.
+--
+-- With a model value they are IMMUTABLE: they read nothing but their arguments, and a score is the same bits on every machine.
+-- (An enum counts as its label. Renaming a label changes what a value means; it is DDL, like replacing the table.)
+-- With a name they are STABLE: they read the registry under the query's snapshot, so that a query scores all its rows
+-- with one version, and the next query may find another one active.
+-- PARALLEL SAFE, with a name too: a worker reads the registry under the leader's snapshot and as the leader's role.
+--
+-- COST 1000: the smallest model that is of use takes some ten thousand multiply-adds, about a microsecond, where a plain operator
+-- takes a nanosecond; larger ones take more. So cheap filters run first, the score is computed after a sort and
+-- LIMIT that do not need it, and parallel plans are considered early.
+
+CREATE FUNCTION mtl_score(model mtl_model, features "any") RETURNS real[]
+	AS 'MODULE_PATHNAME', 'mtl_score' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 1000;
+COMMENT ON FUNCTION mtl_score(mtl_model, "any") IS
+	'scores of a row (array, composite or jsonb) for every output of the model, in declared order';
+
+CREATE FUNCTION mtl_score(model text, features "any") RETURNS real[]
+	AS 'MODULE_PATHNAME', 'mtl_score' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 1000;
+COMMENT ON FUNCTION mtl_score(text, "any") IS
+	'scores of a row (array, composite or jsonb) for every output of a registered model, in declared order';
+
+CREATE FUNCTION mtl_score(model mtl_model, features "any", task text) RETURNS real
+	AS 'MODULE_PATHNAME', 'mtl_score_task' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 1000;
+COMMENT ON FUNCTION mtl_score(mtl_model, "any", text) IS
+	'score of a row (array, composite or jsonb) for one output of the model';
+
+CREATE FUNCTION mtl_score(model text, features "any", task text) RETURNS real
+	AS 'MODULE_PATHNAME', 'mtl_score_task' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 1000;
+COMMENT ON FUNCTION mtl_score(text, "any", text) IS
+	'score of a row (array, composite or jsonb) for one output of a registered model';
+
+CREATE FUNCTION mtl_score(model mtl_model, context record, candidate record) RETURNS real[]
+	AS 'MODULE_PATHNAME', 'mtl_score_pair' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 1000;
+COMMENT ON FUNCTION mtl_score(mtl_model, record, record) IS
+	'scores of two rows, whose columns are taken together, for every output of the model, in declared order';
+
+CREATE FUNCTION mtl_score(model text, context record, candidate record) RETURNS real[]
+	AS 'MODULE_PATHNAME', 'mtl_score_pair' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 1000;
+COMMENT ON FUNCTION mtl_score(text, record, record) IS
+	'scores of two rows, whose columns are taken together, for every output of a registered model, in declared order';
+
+CREATE FUNCTION mtl_score(model mtl_model, context record, candidate record, task text) RETURNS real
+	AS 'MODULE_PATHNAME', 'mtl_score_pair_task' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 1000;
+COMMENT ON FUNCTION mtl_score(mtl_model, record, record, text) IS
+	'score of two rows, whose columns are taken together, for one output of the model';
+
+CREATE FUNCTION mtl_score(model text, context record, candidate record, task text) RETURNS real
+	AS 'MODULE_PATHNAME', 'mtl_score_pair_task' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 1000;
+COMMENT ON FUNCTION mtl_score(text, record, record, text) IS
+	'score of two rows, whose columns are taken together, for one output of a registered model';
+
+
+--
+-- rank
+--
+
+-- Labels as above: the value formula is arithmetic over the scores.
+
+CREATE FUNCTION mtl_rank(model mtl_model, features "any") RETURNS real
+	AS 'MODULE_PATHNAME', 'mtl_rank_score' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 1000;
+COMMENT ON FUNCTION mtl_rank(mtl_model, "any") IS 'the value formula of the model over its scores of a row';
+
+CREATE FUNCTION mtl_rank(model text, features "any") RETURNS real
+	AS 'MODULE_PATHNAME', 'mtl_rank_score' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 1000;
+COMMENT ON FUNCTION mtl_rank(text, "any") IS 'the value formula of a registered model over its scores of a row';
+
+CREATE FUNCTION mtl_rank(model mtl_model, features "any", weights jsonb) RETURNS real
+	AS 'MODULE_PATHNAME', 'mtl_rank_score_weights' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 1000;
+COMMENT ON FUNCTION mtl_rank(mtl_model, "any", jsonb) IS
+	'the value formula of the model, with these weights in place of its own, over its scores of a row';
+
+CREATE FUNCTION mtl_rank(model text, features "any", weights jsonb) RETURNS real
+	AS 'MODULE_PATHNAME', 'mtl_rank_score_weights' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 1000;
+COMMENT ON FUNCTION mtl_rank(text, "any", jsonb) IS
+	'the value formula of a registered model, with these weights in place of its own, over its scores of a row';
+
+
+--
+-- description
+--
+
+-- Volatility and parallel safety as above. ROWS: what a model of ordinary size gives; a thousand, the default, would make the
+-- planner hash or sort for a handful of rows.
+
+CREATE FUNCTION mtl_gates(model mtl_model, features "any", OUT level integer, OUT task text, OUT expert text, OUT weight real)
+	RETURNS SETOF record
+	AS 'MODULE_PATHNAME', 'mtl_gates' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 1000 ROWS 20;
+COMMENT ON FUNCTION mtl_gates(mtl_model, "any") IS
+	'the weight that each gate of the model gives to each of its experts for a row; task is NULL for a shared gate';
+
+CREATE FUNCTION mtl_gates(model text, features "any", OUT level integer, OUT task text, OUT expert text, OUT weight real)
+	RETURNS SETOF record
+	AS 'MODULE_PATHNAME', 'mtl_gates' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 1000 ROWS 20;
+COMMENT ON FUNCTION mtl_gates(text, "any") IS
+	'the weight that each gate of a registered model gives to each of its experts for a row; task is NULL for a shared gate';
+
+CREATE FUNCTION mtl_tasks(model mtl_model) RETURNS text[]
+	AS 'MODULE_PATHNAME', 'mtl_tasks' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION mtl_tasks(mtl_model) IS 'names of the outputs of the model, in the order of mtl_score''s array';
+
+CREATE FUNCTION mtl_tasks(model text) RETURNS text[]
+	AS 'MODULE_PATHNAME', 'mtl_tasks' LANGUAGE C STABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION mtl_tasks(text) IS 'names of the outputs of a registered model, in the order of mtl_score''s array';
+
+CREATE FUNCTION mtl_features(model mtl_model, OUT "position" integer, OUT name text, OUT kind text, OUT width integer,
+							 OUT columns text[], OUT missing text, OUT detail jsonb)
+	RETURNS SETOF record
+	AS 'MODULE_PATHNAME', 'mtl_features' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE ROWS 20;
+COMMENT ON FUNCTION mtl_features(mtl_model) IS 'what a row must bring for the model, in the order of the array form';
+
+CREATE FUNCTION mtl_features(model text, OUT "position" integer, OUT name text, OUT kind text, OUT width integer,
+							 OUT columns text[], OUT missing text, OUT detail jsonb)
+	RETURNS SETOF record
+	AS 'MODULE_PATHNAME', 'mtl_features' LANGUAGE C STABLE STRICT PARALLEL SAFE ROWS 20;
+COMMENT ON FUNCTION mtl_features(text) IS 'what a row must bring for a registered model, in the order of the array form';
+
+CREATE FUNCTION mtl_describe(model mtl_model) RETURNS jsonb
+	AS 'MODULE_PATHNAME', 'mtl_describe' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION mtl_describe(mtl_model) IS 'what the model is: architecture, features, tasks, size, provenance';
+
+CREATE FUNCTION mtl_describe(model text) RETURNS jsonb
+	AS 'MODULE_PATHNAME', 'mtl_describe' LANGUAGE C STABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION mtl_describe(text) IS 'what a registered model is: architecture, features, tasks, size, provenance';
+
+CREATE FUNCTION mtl_verify(model mtl_model, OUT example integer, OUT output text, OUT expected real, OUT score real,
+						   OUT difference real)
+	RETURNS SETOF record
+	AS 'MODULE_PATHNAME', 'mtl_verify' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 1000 ROWS 100;
+COMMENT ON FUNCTION mtl_verify(mtl_model) IS
+	'replays the examples stored in the model, and raises an error when a score is not what the training library computed';
+
+CREATE FUNCTION mtl_verify(model text, OUT example integer, OUT output text, OUT expected real, OUT score real,
+						   OUT difference real)
+	RETURNS SETOF record
+	AS 'MODULE_PATHNAME', 'mtl_verify' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 1000 ROWS 100;
+COMMENT ON FUNCTION mtl_verify(text) IS
+	'replays the examples stored in a registered model, and raises an error when a score is not what the training library computed';
+
+
+--
+-- registry: tables
+--
+
+-- Nothing is granted to PUBLIC, and the functions below run with their caller's rights: who may do what is decided by
+-- grants and policies on these tables alone.
+--
+-- To score by name, a role needs
+--
+--     GRANT SELECT ON mtl_models, mtl_active TO reader;
+--
+-- and to register, activate, roll back and drop versions
+--
+--     GRANT SELECT, DELETE, INSERT (name, version, model, metrics, note), UPDATE (metrics, note) ON mtl_models TO publisher;
+--     GRANT SELECT, INSERT (name, last_version), UPDATE (version, activation, last_version) ON mtl_active TO publisher;
+--     GRANT SELECT, INSERT (name, activation, version, parent, action) ON mtl_activations TO publisher;
+--
+-- (without the columns that say who did it and when, so that these stay honest; without DELETE for one who must not drop
+-- versions). mtl_versions needs a SELECT of its own.
+
+-- IMMUTABLE and PARALLEL SAFE: it depends on the name alone. Not STRICT: NULL is no name either. An error in place of false, so
+-- that the constraint and the functions below say the same.
+CREATE FUNCTION mtl_check_name(name text) RETURNS boolean
+	LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	IF octet_length(name) BETWEEN 1 AND 63 AND (name COLLATE "C") !~ '[\x01-\x1f\x7f@]' THEN
+		RETURN true;
+	END IF;
+	RAISE EXCEPTION 'invalid model name "%"', name
+		USING ERRCODE = 'invalid_name',
+			  HINT = 'Use a name of 1 to 63 bytes without "@" and control characters.';
+END
+$$;
+COMMENT ON FUNCTION mtl_check_name(text) IS 'true for a name that a model can have, and an error for any other';
+
+-- Names are compared byte by byte whatever the database's collation: a name is an identifier.
+CREATE TABLE mtl_models (
+	name text COLLATE pg_catalog."C" NOT NULL CHECK (mtl_check_name(name)),
+	version integer NOT NULL CHECK (version > 0),
+	model mtl_model NOT NULL,
+	digest text COLLATE pg_catalog."C" NOT NULL GENERATED ALWAYS AS (mtl_digest(model)) STORED,
+	created_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
+	created_by name NOT NULL DEFAULT CURRENT_USER,
+	metrics jsonb,
+	note text,
+	PRIMARY KEY (name, version)
+);
+COMMENT ON TABLE mtl_models IS 'versions of registered models; a version never changes';
+COMMENT ON COLUMN mtl_models.name IS 'name of the model: 1 to 63 bytes, without @ and control characters';
+COMMENT ON COLUMN mtl_models.version IS 'version, counted from 1 for each name; the number of a dropped version is not used again';
+COMMENT ON COLUMN mtl_models.model IS 'the model';
+COMMENT ON COLUMN mtl_models.digest IS 'SHA-256 of the model file, in hexadecimal';
+COMMENT ON COLUMN mtl_models.created_at IS 'when the version was registered';
+COMMENT ON COLUMN mtl_models.created_by IS 'the role that registered the version';
+COMMENT ON COLUMN mtl_models.metrics IS 'what was measured of the version; may be changed';
+COMMENT ON COLUMN mtl_models.note IS 'a remark; may be changed';
+
+-- The foreign key keeps the active version from being deleted, also by hand. A model that was registered, but
+-- never activated, has a row without a version.
+CREATE TABLE mtl_active (
+	name text COLLATE pg_catalog."C" PRIMARY KEY,
+	version integer,
+	activation integer NOT NULL DEFAULT 0 CHECK (activation >= 0),
+	last_version integer NOT NULL DEFAULT 0 CHECK (last_version >= 0),
+	FOREIGN KEY (name, version) REFERENCES mtl_models (name, version)
+);
+COMMENT ON TABLE mtl_active IS 'the active version of each registered model';
+COMMENT ON COLUMN mtl_active.name IS 'name of the model';
+COMMENT ON COLUMN mtl_active.version IS 'the version that is scored when only the name is given; NULL: none';
+COMMENT ON COLUMN mtl_active.activation IS 'the activation that made it so, in mtl_activations; 0: none yet';
+COMMENT ON COLUMN mtl_active.last_version IS 'the highest version number given so far';
+
+-- There is no foreign key to mtl_models: what was active remains true when the version is dropped. Nor from parent to
+-- activation: old history may be deleted, and rollback then ends where history does.
+CREATE TABLE mtl_activations (
+	name text COLLATE pg_catalog."C" NOT NULL REFERENCES mtl_active (name),
+	activation integer NOT NULL CHECK (activation > 0),
+	version integer NOT NULL,
+	parent integer CHECK (parent > 0 AND parent < activation),
+	action text NOT NULL CHECK (action IN ('activate', 'rollback')),
+	activated_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
+	activated_by name NOT NULL DEFAULT CURRENT_USER,
+	PRIMARY KEY (name, activation)
+);
+COMMENT ON TABLE mtl_activations IS 'history of the active version of each registered model';
+COMMENT ON COLUMN mtl_activations.name IS 'name of the model';
+COMMENT ON COLUMN mtl_activations.activation IS 'number of the activation, counted from 1 for each name';
+COMMENT ON COLUMN mtl_activations.version IS 'the version that became active';
+COMMENT ON COLUMN mtl_activations.parent IS 'the activation that a rollback of this one returns to; NULL: none';
+COMMENT ON COLUMN mtl_activations.action IS 'what was done: activate or rollback';
+COMMENT ON COLUMN mtl_activations.activated_at IS 'when';
+COMMENT ON COLUMN mtl_activations.activated_by IS 'by which role';
+
+-- The state is derived from the pointer, so that it cannot contradict it. security_invoker: the view must not lend its
+-- owner's rights. The size is what the value takes in the table, which is known without reading it.
+CREATE VIEW mtl_versions WITH (security_invoker = true) AS
+	SELECT m.name, m.version,
+		CASE WHEN a.version OPERATOR(pg_catalog.=) m.version THEN 'active' ELSE 'inactive' END AS state,
+		m.digest, pg_catalog.pg_column_size(m.model) AS size, m.created_at, m.created_by, m.metrics, m.note
+	FROM @extschema@.mtl_models m
+		LEFT JOIN @extschema@.mtl_active a ON a.name OPERATOR(pg_catalog.=) m.name;
+COMMENT ON VIEW mtl_versions IS 'versions of registered models, and which of them are active';
+COMMENT ON COLUMN mtl_versions.name IS 'name of the model';
+COMMENT ON COLUMN mtl_versions.version IS 'version of the model';
+COMMENT ON COLUMN mtl_versions.state IS 'active or inactive';
+COMMENT ON COLUMN mtl_versions.digest IS 'SHA-256 of the model file, in hexadecimal';
+COMMENT ON COLUMN mtl_versions.size IS 'bytes that the model takes';
+COMMENT ON COLUMN mtl_versions.created_at IS 'when the version was registered';
+COMMENT ON COLUMN mtl_versions.created_by IS 'the role that registered the version';
+COMMENT ON COLUMN mtl_versions.metrics IS 'what was measured of the version';
+COMMENT ON COLUMN mtl_versions.note IS 'a remark';
+
+-- The installing role may have default privileges that grant more.
+REVOKE ALL ON mtl_models, mtl_active, mtl_activations, mtl_versions FROM PUBLIC;
+
+-- In a trusted extension everything belongs to the bootstrap superuser, so that the role that installed it could neither use
+-- the registry nor grant rights on it. Functions and type stay with the superuser.
+ALTER TABLE mtl_models OWNER TO @extowner@;
+ALTER TABLE mtl_active OWNER TO @extowner@;
+ALTER TABLE mtl_activations OWNER TO @extowner@;
+ALTER VIEW mtl_versions OWNER TO @extowner@;
+
+-- The rows are the user's: pg_dump takes them along. It orders the tables by their foreign keys.
+SELECT pg_catalog.pg_extension_config_dump('@extschema@.mtl_models', '');
+SELECT pg_catalog.pg_extension_config_dump('@extschema@.mtl_active', '');
+SELECT pg_catalog.pg_extension_config_dump('@extschema@.mtl_activations', '');
+
+
+--
+-- registry: functions
+--
+
+-- All of them write, so they are VOLATILE and PARALLEL UNSAFE, and run with their caller's rights (SECURITY INVOKER).
+-- None is STRICT: a NULL is an error, because a call that does nothing and says nothing would look like success.
+--
+-- What changes a model first updates its row in mtl_active, and thereby waits for others that are changing it. The update, not a
+-- mere lock, makes the later of two transactions under REPEATABLE READ fail with a serialization error, where it would
+-- otherwise decide on what it can no longer see.
+
+CREATE FUNCTION mtl_refuse_version_change() RETURNS trigger
+	LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	RAISE EXCEPTION 'version % of model "%" cannot be changed', OLD.version, OLD.name
+		USING ERRCODE = 'object_not_in_prerequisite_state',
+			  DETAIL = 'Only metrics and note of a version may change.',
+			  HINT = 'Register the model as a new version with mtl_register.';
+END
+$$;
+COMMENT ON FUNCTION mtl_refuse_version_change() IS 'trigger: versions of registered models are immutable';
+
+-- The digest stands for the model, which has no equality. Generated columns are not computed yet in a BEFORE trigger.
+CREATE TRIGGER mtl_models_immutable BEFORE UPDATE ON mtl_models
+	FOR EACH ROW
+	WHEN (OLD.name IS DISTINCT FROM NEW.name OR OLD.version IS DISTINCT FROM NEW.version
+		OR OLD.digest IS DISTINCT FROM mtl_digest(NEW.model)
+		OR OLD.created_at IS DISTINCT FROM NEW.created_at OR OLD.created_by IS DISTINCT FROM NEW.created_by)
+	EXECUTE FUNCTION mtl_refuse_version_change();
+COMMENT ON TRIGGER mtl_models_immutable ON mtl_models IS 'versions of registered models are immutable, but for metrics and note';
+
+-- Raises the error for a model ("feed", or "feed@2") of which an update or delete has found no row: either there is none, and
+-- looking it up by name gives the error that says what there is; or the caller may read it, but not change it.
+CREATE FUNCTION mtl_refuse_change(model text) RETURNS void
+	LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	PERFORM @extschema@.mtl_tasks(model);
+	RAISE EXCEPTION 'permission denied to change model "%"', model
+		USING ERRCODE = 'insufficient_privilege',
+			  HINT = 'Row-level security policies on mtl_models and mtl_active must allow the change.';
+END
+$$;
+COMMENT ON FUNCTION mtl_refuse_change(text) IS
+	'internal: raises the error for a model that does not exist, or that the caller may not change';
+
+CREATE FUNCTION mtl_lock_model(name text) RETURNS mtl_active
+	LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	pointer @extschema@.mtl_active;
+BEGIN
+	PERFORM @extschema@.mtl_check_name(name);
+
+	UPDATE @extschema@.mtl_active a SET last_version = a.last_version
+	WHERE a.name = (mtl_lock_model.name COLLATE "C")
+	RETURNING a.* INTO pointer;
+	IF NOT FOUND THEN
+		PERFORM @extschema@.mtl_refuse_change(name);
+	END IF;
+
+	RETURN pointer;
+END
+$$;
+COMMENT ON FUNCTION mtl_lock_model(text) IS
+	'internal: waits for other transactions that are changing the model, and returns its row of mtl_active';
+
+CREATE FUNCTION mtl_move_pointer(name text, version integer, action text, parent integer) RETURNS void
+	LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	WITH moved AS (
+		UPDATE @extschema@.mtl_active a
+		SET version = mtl_move_pointer.version, activation = a.activation + 1
+		WHERE a.name = (mtl_move_pointer.name COLLATE "C")
+		RETURNING a.name, a.activation, a.version
+	)
+	INSERT INTO @extschema@.mtl_activations (name, activation, version, parent, action)
+	SELECT moved.name, moved.activation, moved.version, mtl_move_pointer.parent, mtl_move_pointer.action
+	FROM moved;
+	IF NOT FOUND THEN
+		PERFORM @extschema@.mtl_refuse_change(format('%s@%s', name, version));
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION mtl_move_pointer(text, integer, text, integer) IS
+	'internal: makes a version the active one, and appends that to the history';
+
+-- The model's row in mtl_active is kept when its versions are dropped, so that no number is given twice.
+CREATE FUNCTION mtl_register(name text, model mtl_model, activate boolean DEFAULT true, metrics jsonb DEFAULT NULL,
+							 note text DEFAULT NULL)
+	RETURNS integer
+	LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	pointer @extschema@.mtl_active;
+BEGIN
+	PERFORM @extschema@.mtl_check_name(name);
+	IF model IS NULL OR activate IS NULL THEN
+		RAISE EXCEPTION '% must not be null', CASE WHEN model IS NULL THEN 'model' ELSE 'activate' END
+			USING ERRCODE = 'null_value_not_allowed';
+	END IF;
+
+	-- before anything is locked, for it may take long
+	PERFORM FROM @extschema@.mtl_verify(model);
+
+	INSERT INTO @extschema@.mtl_active AS a (name, last_version) VALUES (name, 1)
+	ON CONFLICT ON CONSTRAINT mtl_active_pkey DO UPDATE SET last_version = a.last_version + 1
+	RETURNING a.* INTO pointer;
+
+	INSERT INTO @extschema@.mtl_models (name, version, model, metrics, note)
+	VALUES (name, pointer.last_version, model, metrics, note);
+
+	IF activate THEN
+		PERFORM @extschema@.mtl_move_pointer(name, pointer.last_version, 'activate', nullif(pointer.activation, 0));
+	END IF;
+	RETURN pointer.last_version;
+END
+$$;
+COMMENT ON FUNCTION mtl_register(text, mtl_model, boolean, jsonb, text) IS
+	'stores a model as the next version of this name, activates it if asked to, and returns the version; refuses a model whose examples it cannot reproduce';
+
+CREATE FUNCTION mtl_activate(name text, version integer) RETURNS void
+	LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	pointer @extschema@.mtl_active := @extschema@.mtl_lock_model(name);
+BEGIN
+	-- Nothing to move, and a rollback is not to return to the same version.
+	IF pointer.version = version THEN
+		RAISE NOTICE 'version % of model "%" is already active', version, name;
+		RETURN;
+	END IF;
+
+	-- By name: for an unknown version the lookup raises the error.
+	PERFORM FROM @extschema@.mtl_verify(format('%s@%s', name, version));
+	PERFORM @extschema@.mtl_move_pointer(name, version, 'activate', nullif(pointer.activation, 0));
+END
+$$;
+COMMENT ON FUNCTION mtl_activate(text, integer) IS
+	'makes a version of a registered model the active one, after replaying its examples';
+
+-- An activation's parent is the activation before it, a rollback's parent is the parent of what it returned to: so a second
+-- rollback goes further back, not forth again.
+CREATE FUNCTION mtl_rollback(name text) RETURNS integer
+	LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	pointer @extschema@.mtl_active := @extschema@.mtl_lock_model(name);
+	target record;
+BEGIN
+	WITH RECURSIVE past AS (
+		SELECT h.activation, h.version, h.parent
+		FROM @extschema@.mtl_activations h
+		WHERE h.name = pointer.name AND h.activation = pointer.activation
+		UNION ALL
+		SELECT h.activation, h.version, h.parent
+		FROM past JOIN @extschema@.mtl_activations h ON h.name = pointer.name AND h.activation = past.parent
+	)
+	SELECT past.version, past.parent INTO target
+	FROM past JOIN @extschema@.mtl_models m ON m.name = pointer.name AND m.version = past.version
+	WHERE past.version <> pointer.version
+	ORDER BY past.activation DESC
+	LIMIT 1;
+	IF NOT FOUND THEN
+		RAISE EXCEPTION 'model "%" has no earlier version to roll back to', name
+			USING ERRCODE = 'object_not_in_prerequisite_state',
+				  HINT = 'Activate one of the versions in mtl_versions with mtl_activate.';
+	END IF;
+
+	PERFORM FROM @extschema@.mtl_verify(format('%s@%s', name, target.version));
+	PERFORM @extschema@.mtl_move_pointer(name, target.version, 'rollback', target.parent);
+	RETURN target.version;
+END
+$$;
+COMMENT ON FUNCTION mtl_rollback(text) IS
+	'makes the version active again that was active before, passing over versions dropped since, and returns it';
+
+CREATE FUNCTION mtl_drop_version(name text, version integer) RETURNS void
+	LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	pointer @extschema@.mtl_active := @extschema@.mtl_lock_model(name);
+BEGIN
+	IF pointer.version = version THEN
+		RAISE EXCEPTION 'version % of model "%" is active', version, name
+			USING ERRCODE = 'object_in_use',
+				  HINT = 'Activate another version first.';
+	END IF;
+
+	DELETE FROM @extschema@.mtl_models m
+	WHERE m.name = pointer.name AND m.version = mtl_drop_version.version;
+	IF NOT FOUND THEN
+		PERFORM @extschema@.mtl_refuse_change(format('%s@%s', name, version));
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION mtl_drop_version(text, integer) IS 'deletes a version of a registered model, unless it is the active one';
