@@ -1,0 +1,319 @@
+"""The scores of a model, computed in float64 straight from its contract and its tensors.
+
+This is a second reading of docs/model-format.md, written to be compared with the server's: one function per
+paragraph of that page, one row at a time, nothing shared, nothing fast.
+
+    model = Model(contract, tensors)      # contract: dict, tensors: name -> numpy array
+    model.outputs                         # names of the outputs
+    model.scores({"age": 31, ...})        # float64 array, one per output
+    model.rank({"age": 31, ...})          # the value formula
+"""
+
+import math
+
+import numpy as np
+
+from oracle_features import REAL, Features, RowError, get, softmax
+
+
+def sigmoid(y):
+    e = np.exp(-np.abs(y))
+    return np.where(y >= 0, 1, e) / (1 + e)
+
+
+def erf(y):
+    return np.array([math.erf(v) for v in y], dtype=REAL)
+
+
+class Model(Features):
+    def __init__(self, contract, tensors):
+        super().__init__(contract, tensors)
+        self.architecture = contract["architecture"]
+        self.tasks = contract["tasks"]
+        # Everywhere in the architectures "task" means any task but a product.
+        self.network_tasks = [t["name"] for t in self.tasks if t["type"] != "product"]
+
+    # ------------------------------------------------------------ layers
+
+    def normalize(self, prefix, normalization, y):
+        u = len(y)
+        epsilon = get(normalization, "epsilon", 1e-5)
+        if normalization["type"] == "batch_norm":
+            mean = self.tensor(prefix + ".norm.running_mean", (u,))
+            variance = self.tensor(prefix + ".norm.running_var", (u,))
+        else:
+            mean = y.mean()
+            variance = np.mean((y - mean) ** 2)
+        y = (y - mean) / np.sqrt(variance + epsilon)
+        if get(normalization, "scale", True):
+            y = y * self.tensor(prefix + ".norm.weight", (u,))
+        if get(normalization, "center", True):
+            y = y + self.tensor(prefix + ".norm.bias", (u,))
+        return y
+
+    def activate(self, prefix, activation, y):
+        spec = activation if isinstance(activation, dict) else {"type": activation}
+        kind = spec["type"]
+        u = len(y)
+        if kind == "linear":
+            return y
+        if kind == "relu":
+            return np.maximum(y, 0)
+        if kind == "leaky_relu":
+            return np.where(y > 0, y, get(spec, "negative_slope", 0.01) * y)
+        if kind == "prelu":
+            return np.where(y > 0, y, self.tensor(prefix + ".activation.alpha", (1,), (u,)) * y)
+        if kind == "sigmoid":
+            return sigmoid(y)
+        if kind == "tanh":
+            return np.tanh(y)
+        if kind == "silu":
+            return y * sigmoid(y)
+        if kind == "gelu":
+            return y / 2 * (1 + erf(y / math.sqrt(2)))
+        if kind == "gelu_tanh":
+            return y / 2 * (1 + np.tanh(math.sqrt(2 / math.pi) * (y + 0.044715 * y ** 3)))
+        if kind == "dice":
+            return self.dice(prefix, spec, y)
+        raise ValueError("activation %r" % kind)
+
+    def dice(self, prefix, spec, y):
+        u = len(y)
+        statistics = get(spec, "statistics", "batch")
+        if statistics == "batch":
+            m = self.tensor(prefix + ".activation.running_mean", (u,))
+            s = self.tensor(prefix + ".activation.running_var", (u,)) + get(spec, "epsilon", 1e-9)
+        else:
+            m = y.mean()
+            squares = (y - m) ** 2 + get(spec, "epsilon", 1e-3)
+            s = squares.mean() if statistics == "row_mean" else squares.sum()
+        p = sigmoid((y - m) / np.sqrt(s))
+        alpha = self.tensor(prefix + ".activation.alpha", (1,), (u,))
+        return p * y + alpha * (1 - p) * y
+
+    def layer(self, prefix, units, x, bias, normalization, activation):
+        y = self.tensor(prefix + ".weight", (units, len(x))) @ x
+        if bias:
+            y = y + self.tensor(prefix + ".bias", (units,))
+        if normalization is None:
+            return self.activate(prefix, activation, y)
+        if get(normalization, "position", "before_activation") == "before_activation":
+            return self.activate(prefix, activation, self.normalize(prefix, normalization, y))
+        return self.normalize(prefix, normalization, self.activate(prefix, activation, y))
+
+    def mlp_layer(self, prefix, spec, l, x):
+        activation = get(spec, "activation", "relu")
+        if isinstance(activation, list):
+            activation = activation[l]
+        return self.layer("%s.%d" % (prefix, l), spec["hidden_units"][l], x, get(spec, "bias", True),
+                          get(spec, "normalization"), activation)
+
+    def mlp(self, prefix, spec, x):
+        for l in range(len(get(spec, "hidden_units", []))):
+            x = self.mlp_layer(prefix, spec, l, x)
+        return x
+
+    def mixed(self, prefix, spec, x, experts):
+        """The experts mixed with the weights that the gate at a prefix computes from `x`."""
+        logits = self.layer(prefix + ".logit", len(experts), self.mlp(prefix, spec, x), get(spec, "logit_bias", False),
+                            get(spec, "logit_normalization"), get(spec, "logit_activation", "linear"))
+        weights = softmax(logits / get(spec, "temperature", 1))
+        return sum(weight * expert for weight, expert in zip(weights, experts))
+
+    def tower(self, task, x):
+        spec = get(task, "tower", get(self.architecture, "tower", {}))
+        units = 1
+        if task["type"] == "multiclass":
+            units = len(self.classes(task))
+        elif task["type"] == "binary" and get(task, "head", "sigmoid") == "softmax":
+            units = 2
+        prefix = "task.%s.tower" % task["name"]
+        return self.layer(prefix + ".logit", units, self.mlp(prefix, spec, x), get(spec, "logit_bias", True), None, "linear")
+
+    # ------------------------------------------------------------ architectures: task name -> what its tower reads
+
+    def single_task(self, x):
+        return {t: x for t in self.network_tasks}
+
+    def shared_bottom(self, x):
+        bottom = self.mlp("shared.bottom", get(self.architecture, "bottom", {}), x)
+        return {t: bottom for t in self.network_tasks}
+
+    def customized_sharing(self, x):
+        a = self.architecture
+        bottom = get(a, "bottom", {})
+        shared = self.mlp("shared.bottom", get(a, "shared_bottom", bottom), x)
+        result = {}
+        for t in self.network_tasks:
+            specific = self.mlp("task.%s.bottom" % t, bottom, x)
+            first = get(a, "order", "specific_first") == "specific_first"
+            result[t] = np.concatenate([specific, shared] if first else [shared, specific])
+        return result
+
+    def asymmetric_sharing(self, x):
+        a = self.architecture
+        bottoms = {t: self.mlp("task.%s.bottom" % t, get(a, "bottom", {}), x) for t in self.network_tasks}
+        fusion = get(a, "fusion", "concat")
+        result = {}
+        for t in self.network_tasks:
+            read = [bottoms[t]] + [bottoms[s] for s in get(get(a, "reads", {}), t, [])]
+            if fusion == "concat":
+                result[t] = np.concatenate(read)
+            elif fusion == "sum":
+                result[t] = sum(read)
+            else:
+                result[t] = sum(read) / len(read)
+        return result
+
+    def cross_stitch(self, x):
+        a = self.architecture
+        tasks, column = self.network_tasks, get(a, "column", {})
+        T = len(tasks)
+        layers = get(column, "hidden_units", [])
+        after = get(a, "stitch_after", list(range(len(layers))))
+        outputs = [x] * T
+        for l, units in enumerate(layers):
+            outputs = [self.mlp_layer("task.%s.column" % t, column, l, outputs[i]) for i, t in enumerate(tasks)]
+            if l not in after:
+                continue
+            if get(a, "stitch", "scalar") == "scalar":
+                stitch = self.tensor("stitch.%d.weight" % l, (T, T))
+            else:
+                stitch = self.tensor("stitch.%d.weight" % l, (T, T, units))
+            outputs = [sum(stitch[t, s] * outputs[s] for s in range(T)) for t in range(T)]
+        return dict(zip(tasks, outputs))
+
+    def sluice(self, x):
+        a = self.architecture
+        tasks, column, G = self.network_tasks, get(a, "column", {}), get(a, "subspaces", 2)
+        T = len(tasks)
+        layers = get(column, "hidden_units", [])
+        outputs = [x] * T
+        stitched = []
+        for l, units in enumerate(layers):
+            outputs = [self.mlp_layer("task.%s.column" % t, column, l, outputs[i]) for i, t in enumerate(tasks)]
+            size = units // G
+            stitch = self.tensor("stitch.%d.weight" % l, (T * G, T * G))
+            slices = [[outputs[s][h * size:(h + 1) * size] for h in range(G)] for s in range(T)]
+            outputs = [np.concatenate([sum(stitch[t * G + g, s * G + h] * slices[s][h] for s in range(T) for h in range(G))
+                                       for g in range(G)])
+                       for t in range(T)]
+            stitched.append(outputs)
+        if get(a, "skip", True):
+            skip = self.tensor("skip.weight", (T, len(layers)))
+            outputs = [sum(skip[t, l] * stitched[l][t] for l in range(len(layers))) for t in range(T)]
+        return dict(zip(tasks, outputs))
+
+    def levels(self):
+        a = self.architecture
+        return get(a, "levels", [a] * get(a, "num_levels", 1))
+
+    def mixture_of_experts(self, x):
+        """omoe and mmoe: each level has one set of experts; its mix is shared, or there is one per task."""
+        tasks, levels = self.network_tasks, self.levels()
+        omoe = self.architecture["type"] == "omoe"
+        # What the level reads: one vector for all, or one per task once a level mixed per task.
+        shared, own = x, None
+        for j, level in enumerate(levels):
+            last = j == len(levels) - 1
+            per_task = not omoe and (last or get(level, "mix", "shared") == "task")
+            raw = get(level, "gate_input", "level") == "raw"
+            gate = get(level, "gate", {})
+
+            def experts(read):
+                return [self.mlp("level.%d.expert.%d" % (j, i), get(level, "expert", {}), read)
+                        for i in range(level["num_experts"])]
+
+            if per_task:
+                reads = own if own is not None else {t: shared for t in tasks}
+                own = {t: self.mixed("level.%d.task.%s.gate" % (j, t), gate, x if raw else reads[t], experts(reads[t]))
+                       for t in tasks}
+            else:
+                shared = self.mixed("level.%d.shared.gate" % j, gate, x if raw else shared, experts(shared))
+        return own if own is not None else {t: shared for t in tasks}
+
+    def progressive_extraction(self, x):
+        """cgc and ple."""
+        tasks, levels = self.network_tasks, self.levels()
+        own, shared = {t: x for t in tasks}, x
+        for j, level in enumerate(levels):
+            specific_num = level["specific_expert_num"]
+            if not isinstance(specific_num, list):
+                specific_num = [specific_num] * len(tasks)
+            expert, gate = get(level, "expert", {}), get(level, "gate", {})
+            raw = get(level, "gate_input", "level") == "raw"
+            specific_first = get(level, "expert_order", "specific_first") == "specific_first"
+
+            specific = {t: [self.mlp("level.%d.task.%s.expert.%d" % (j, t, i), expert, own[t]) for i in range(n)]
+                        for t, n in zip(tasks, specific_num)}
+            common = [self.mlp("level.%d.shared.expert.%d" % (j, i), expert, shared)
+                      for i in range(level["shared_expert_num"])]
+
+            mixes = {}
+            for t in tasks:
+                experts = specific[t] + common if specific_first else common + specific[t]
+                mixes[t] = self.mixed("level.%d.task.%s.gate" % (j, t), gate, x if raw else own[t], experts)
+            if j < len(levels) - 1:
+                everyone = [e for t in tasks for e in specific[t]]
+                if get(level, "shared_gate", "all") == "shared":
+                    experts = common
+                else:
+                    experts = everyone + common if specific_first else common + everyone
+                shared = self.mixed("level.%d.shared.gate" % j, gate, x if raw else shared, experts)
+            own = mixes
+        return own
+
+    # ------------------------------------------------------------ tasks
+
+    @staticmethod
+    def classes(task):
+        return get(task, "classes") or [str(c) for c in range(task["num_classes"])]
+
+    @property
+    def outputs(self):
+        names = []
+        for task in self.tasks:
+            if get(task, "hidden", False):
+                continue
+            if task["type"] == "multiclass":
+                names += ["%s.%s" % (task["name"], c) for c in self.classes(task)]
+            else:
+                names.append(task["name"])
+        return names
+
+    def task_scores(self, row):
+        """Task name -> its scores, hidden tasks included."""
+        network = {"omoe": self.mixture_of_experts, "mmoe": self.mixture_of_experts,
+                   "cgc": self.progressive_extraction, "ple": self.progressive_extraction}
+        kind = self.architecture["type"]
+        read = (network[kind] if kind in network else getattr(self, kind))(self.input_vector(row))
+
+        scores = {}
+        for task in self.tasks:
+            name = task["name"]
+            if task["type"] == "product":
+                scores[name] = [math.prod(scores[f][0] for f in task["of"])]
+                continue
+            y = self.tower(task, read[name])
+            if task["type"] == "regression":
+                scores[name] = y
+            elif task["type"] == "multiclass":
+                scores[name] = softmax(y)
+            elif get(task, "head", "sigmoid") == "softmax":
+                scores[name] = softmax(y)[1:]
+            else:
+                scores[name] = sigmoid(y)
+        return scores
+
+    def scores(self, row):
+        scores = self.task_scores(row)
+        return np.concatenate([scores[t["name"]] for t in self.tasks if not get(t, "hidden", False)])
+
+    def rank(self, row):
+        formula = self.contract["rank"]
+        scores = dict(zip(self.outputs, self.scores(row)))
+        if formula["form"] == "sum":
+            return float(sum(w * scores[name] for name, w in formula["weights"].items()))
+        if any(scores[name] <= 0 for name in formula["weights"]):
+            raise RowError("the product form needs positive scores")
+        return float(math.prod(scores[name] ** w for name, w in formula["weights"].items()))
