@@ -33,6 +33,14 @@
 #define MTL_RANK_MODULE_MAGIC PG_MODULE_MAGIC
 #endif
 
+/*
+ * Declares a function that SQL calls.  From 16 on PG_FUNCTION_INFO_V1 exports it
+ * by itself; before, only its info record would be visible outside the library.
+ */
+#define MTL_FUNCTION(name) \
+	extern PGDLLEXPORT Datum name(PG_FUNCTION_ARGS); \
+	PG_FUNCTION_INFO_V1(name)
+
 /* 18 renamed the attribute and moved it to the front; this works everywhere */
 #define MTL_NORETURN __attribute__((noreturn))
 

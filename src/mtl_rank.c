@@ -28,7 +28,7 @@ static const struct config_enum_entry kernel_options[] = {
 	{NULL, 0, false}
 };
 
-void		_PG_init(void);
+PGDLLEXPORT void _PG_init(void);
 
 void
 _PG_init(void)

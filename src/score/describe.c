@@ -14,12 +14,13 @@
 #include "utils/jsonb.h"
 #include "utils/tuplestore.h"
 
+#include "compat.h"
 #include "graph/graph.h"
 #include "score/model_argument.h"
 
-PG_FUNCTION_INFO_V1(mtl_tasks);
-PG_FUNCTION_INFO_V1(mtl_features);
-PG_FUNCTION_INFO_V1(mtl_describe);
+MTL_FUNCTION(mtl_tasks);
+MTL_FUNCTION(mtl_features);
+MTL_FUNCTION(mtl_describe);
 
 static Datum
 TextArray(char **texts, int n)

@@ -9,9 +9,10 @@
 #include "utils/builtins.h"
 #include "utils/tuplestore.h"
 
+#include "compat.h"
 #include "score/score_call.h"
 
-PG_FUNCTION_INFO_V1(mtl_gates);
+MTL_FUNCTION(mtl_gates);
 
 #define NUM_COLUMNS 4			/* level, task, expert, weight */
 

@@ -10,13 +10,14 @@
 #include "utils/builtins.h"
 #include "utils/jsonb.h"
 
+#include "compat.h"
 #include "math/functions.h"
 #include "model/json_reader.h"
 #include "model/value.h"
 #include "score/score_call.h"
 
-PG_FUNCTION_INFO_V1(mtl_rank_score);
-PG_FUNCTION_INFO_V1(mtl_rank_score_weights);
+MTL_FUNCTION(mtl_rank_score);
+MTL_FUNCTION(mtl_rank_score_weights);
 
 /* What the call site keeps: the formula, and the argument that it came from. */
 typedef struct RankExtra

@@ -9,12 +9,13 @@
 #include "utils/array.h"
 #include "utils/builtins.h"
 
+#include "compat.h"
 #include "score/score_call.h"
 
-PG_FUNCTION_INFO_V1(mtl_score);
-PG_FUNCTION_INFO_V1(mtl_score_task);
-PG_FUNCTION_INFO_V1(mtl_score_pair);
-PG_FUNCTION_INFO_V1(mtl_score_pair_task);
+MTL_FUNCTION(mtl_score);
+MTL_FUNCTION(mtl_score_task);
+MTL_FUNCTION(mtl_score_pair);
+MTL_FUNCTION(mtl_score_pair_task);
 
 /*
  * Every output, in declared order.

@@ -13,10 +13,11 @@
 #include "utils/memutils.h"
 #include "utils/tuplestore.h"
 
+#include "compat.h"
 #include "model/examples.h"
 #include "score/model_argument.h"
 
-PG_FUNCTION_INFO_V1(mtl_verify);
+MTL_FUNCTION(mtl_verify);
 
 #define NUM_COLUMNS 5			/* example, output, expected, score, difference */
 

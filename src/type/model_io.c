@@ -16,13 +16,13 @@
 #include "cache/loaded_model.h"
 #include "model/model_value.h"
 
-PG_FUNCTION_INFO_V1(mtl_model_in);
-PG_FUNCTION_INFO_V1(mtl_model_out);
-PG_FUNCTION_INFO_V1(mtl_model_recv);
-PG_FUNCTION_INFO_V1(mtl_model_send);
-PG_FUNCTION_INFO_V1(mtl_model_from_bytea);
-PG_FUNCTION_INFO_V1(mtl_model_to_bytea);
-PG_FUNCTION_INFO_V1(mtl_digest);
+MTL_FUNCTION(mtl_model_in);
+MTL_FUNCTION(mtl_model_out);
+MTL_FUNCTION(mtl_model_recv);
+MTL_FUNCTION(mtl_model_send);
+MTL_FUNCTION(mtl_model_from_bytea);
+MTL_FUNCTION(mtl_model_to_bytea);
+MTL_FUNCTION(mtl_digest);
 
 /*
  * Checks a file that comes from outside and makes a value of it.
