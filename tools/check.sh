@@ -1,0 +1,186 @@
+#!/usr/bin/env bash
+# All tests, in clusters of their own; started by tools/run.sh. STEPS="regress tap" runs a part, FUZZ_COUNT sets the
+# number of mutated models. All steps run, whatever fails; the last line counts test programs and files.
+set -euo pipefail
+# shellcheck source-path=SCRIPTDIR
+. "$(dirname "$0")/server.sh"
+
+steps="clang regress isolation pgtap tap python oracle fuzz"	# between building and the sanitizers
+STEPS=${STEPS:-build $steps asan}
+results=$build/results
+export FUZZ_COUNT=${FUZZ_COUNT:-100000}
+
+# report ok|FAILED NAME
+report() {
+	echo "$1 $2" >>"$results"
+}
+
+# test_program NAME COMMAND...: one test, which passes when the command does
+test_program() {
+	if "${@:2}"; then
+		report ok "$1"
+	else
+		report FAILED "$1"
+	fi
+}
+
+# test_files COMMAND FILE...: each file is one test, given to the command; a pattern that matches no file fails
+test_files() {
+	local command=$1 file
+
+	for file in "${@:2}"; do
+		test_program "$file" "$command" "$file"
+	done
+}
+
+# fresh_database NAME EXTENSION...
+fresh_database() {
+	createdb "$1"
+	export PGDATABASE=$1
+	printf 'CREATE EXTENSION "%s";\n' "${@:2}" | psql --no-psqlrc --quiet --set ON_ERROR_STOP=1
+}
+
+# installcheck NAME SUITE OUTPUT-FOLDER VARIABLE=VALUE: runs pg_regress or its isolation twin, and reports each test
+installcheck() {
+	local log=$build/$1/$2.log failed=no
+
+	rm -f "$build/$1/$3/regression.diffs"
+	build_make "$1" --silent installcheck bindir="$(private_path "$1" --bindir)" "$4" 2>&1 | tee "$log" || failed=yes
+	# "test NAME ... ok", and from PostgreSQL 16 on "ok 1 - NAME"
+	sed -n -E -e "s|^test ([^ ]+) +\.\.\. (ok\|FAILED).*|\2 $1/$2/\1|p" \
+		-e "s|^ok [0-9]+ +[-+] ([^ ]+).*|ok $1/$2/\1|p" \
+		-e "s|^not ok [0-9]+ +[-+] ([^ ]+).*|FAILED $1/$2/\1|p" "$log" >"$log.results"
+	cat "$log.results" >>"$results"
+	if [ $failed = yes ] || [ ! -s "$log.results" ]; then
+		cat "$build/$1/$3/regression.diffs" 2>/dev/null || true
+		grep -q ^FAILED "$log.results" || report FAILED "$1/$2"
+	fi
+}
+
+step_build() {
+	test_program build/gcc build_and_install gcc WERROR=1
+}
+
+# Another compiler has other warnings; what it builds is not run.
+step_clang() {
+	local clang
+
+	clang=$(command -v clang || find /usr/bin -name 'clang-[0-9]*' | sort -V | tail -n 1)
+	test_program build/clang build_extension clang CC="$clang" WERROR=1
+}
+
+step_regress() {
+	installcheck gcc regress . ISOLATION=
+}
+
+step_isolation() {
+	installcheck gcc isolation output_iso REGRESS=
+}
+
+prove_pgtap() {
+	pg_prove --verbose --failures "$1"
+}
+
+step_pgtap() {
+	fresh_database pgtap mtl_rank pgtap
+	test_files prove_pgtap test/tap/*.sql
+}
+
+prove_tap() {
+	build_make gcc --silent installcheck-tap bindir="$(private_path gcc --bindir)" PROVE_TESTS="$1"
+}
+
+step_tap() {
+	test_files prove_tap test/t/*.pl
+}
+
+python_unittest() {
+	[ -e "$1" ] && PYTHONPATH=$source_dir/python "$PYTHON" -m unittest discover \
+		--start-directory "$(dirname "$1")" --pattern "$(basename "$1")"
+}
+
+step_python() {
+	test_files python_unittest python/tests/test_*.py test/oracle/test_*.py
+}
+
+step_oracle() {
+	fresh_database oracle mtl_rank
+	test_program oracle test/oracle/run.sh
+}
+
+step_fuzz() {
+	fresh_database fuzz mtl_rank
+	test_program fuzz test/fuzz/run.sh
+}
+
+step_asan_build() {
+	test_program build/asan build_and_install asan SANITIZE=address,undefined
+}
+
+# The sanitizer's runtime must be the first library of the process. Leaks of the server are not ours, and at exit nothing
+# is freed.
+start_asan_cluster() {
+	local init=$sockets/asan_init.so	# LD_PRELOAD cannot say a path with a space, as build/ may be
+
+	gcc -shared -fPIC -Wl,-z,initfirst -o "$init" tools/asan_init.c
+	start_cluster asan LD_PRELOAD="$(gcc -print-file-name=libasan.so):$init" \
+		ASAN_OPTIONS=detect_leaks=0:abort_on_error=1 UBSAN_OPTIONS=print_stacktrace=1:abort_on_error=1
+}
+
+step_asan() {
+	installcheck asan regress . ISOLATION=
+	fresh_database fuzz mtl_rank
+	test_program asan/fuzz env FUZZ_COUNT=$((FUZZ_COUNT / 10)) test/fuzz/run.sh
+}
+
+run_step() {
+	printf '\n== %s\n' "$1"
+	run_job "step_$1" || report FAILED "$1"
+}
+
+# No test in these clusters means to crash the server.
+check_server_log() {
+	if grep -E 'terminated by signal|PANIC:|AddressSanitizer:|runtime error:' "$build/$1/server.log"; then
+		report FAILED "server of the $1 build, see $build/$1/server.log"
+	fi
+}
+
+wanted() {
+	[[ " $STEPS " = *" $1 "* ]]
+}
+
+summary() {
+	local passed failed
+
+	passed=$(grep -c ^ok "$results") || true
+	failed=$(grep -c ^FAILED "$results") || true
+	printf '\n'
+	grep ^FAILED "$results" || true
+	echo "$passed passed, $failed failed"
+	[ "$failed" = 0 ]
+}
+
+for step in $STEPS; do
+	[[ " build $steps asan " = *" $step "* ]] || die "no step \"$step\"; there are: build $steps asan"
+done
+
+: >"$results"
+cd "$source_dir"
+
+run_step build
+start_cluster gcc
+for step in $steps; do
+	if wanted "$step"; then
+		run_step "$step"
+	fi
+done
+check_server_log gcc
+
+if wanted asan; then
+	run_step asan_build
+	start_asan_cluster
+	run_step asan
+	check_server_log asan
+fi
+
+summary
