@@ -63,7 +63,7 @@ link_contents() {
 
 # build_extension NAME VARIABLE=VALUE...
 build_extension() {
-	build_make "$1" -j"$(nproc)" "${@:2}" all
+	build_make "$1" --silent --keep-going -j"$(nproc)" "${@:2}" all
 }
 
 # build_and_install NAME VARIABLE=VALUE...: when the build fails, nothing older is there to be tested in its place
