@@ -104,24 +104,27 @@ CREATE FUNCTION mtl_score(model text, features "any", task text) RETURNS real
 COMMENT ON FUNCTION mtl_score(text, "any", text) IS
 	'score of a row (array, composite or jsonb) for one output of a registered model';
 
-CREATE FUNCTION mtl_score(model mtl_model, context record, candidate record) RETURNS real[]
+-- Two rows. They are declared as "any" and not as record: a call with a row and an untyped literal, mtl_score('feed', c, 'ctr'), would
+-- otherwise take the literal for a record, because the row matches record exactly; against "any" it is taken for a text.
+
+CREATE FUNCTION mtl_score(model mtl_model, context "any", candidate "any") RETURNS real[]
 	AS 'MODULE_PATHNAME', 'mtl_score_pair' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 1000;
-COMMENT ON FUNCTION mtl_score(mtl_model, record, record) IS
+COMMENT ON FUNCTION mtl_score(mtl_model, "any", "any") IS
 	'scores of two rows, whose columns are taken together, for every output of the model, in declared order';
 
-CREATE FUNCTION mtl_score(model text, context record, candidate record) RETURNS real[]
+CREATE FUNCTION mtl_score(model text, context "any", candidate "any") RETURNS real[]
 	AS 'MODULE_PATHNAME', 'mtl_score_pair' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 1000;
-COMMENT ON FUNCTION mtl_score(text, record, record) IS
+COMMENT ON FUNCTION mtl_score(text, "any", "any") IS
 	'scores of two rows, whose columns are taken together, for every output of a registered model, in declared order';
 
-CREATE FUNCTION mtl_score(model mtl_model, context record, candidate record, task text) RETURNS real
+CREATE FUNCTION mtl_score(model mtl_model, context "any", candidate "any", task text) RETURNS real
 	AS 'MODULE_PATHNAME', 'mtl_score_pair_task' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 1000;
-COMMENT ON FUNCTION mtl_score(mtl_model, record, record, text) IS
+COMMENT ON FUNCTION mtl_score(mtl_model, "any", "any", text) IS
 	'score of two rows, whose columns are taken together, for one output of the model';
 
-CREATE FUNCTION mtl_score(model text, context record, candidate record, task text) RETURNS real
+CREATE FUNCTION mtl_score(model text, context "any", candidate "any", task text) RETURNS real
 	AS 'MODULE_PATHNAME', 'mtl_score_pair_task' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 1000;
-COMMENT ON FUNCTION mtl_score(text, record, record, text) IS
+COMMENT ON FUNCTION mtl_score(text, "any", "any", text) IS
 	'score of two rows, whose columns are taken together, for one output of a registered model';
 
 

@@ -32,20 +32,31 @@ static const char *const tensor_type_names[] = {"F32", "I64", "U8", NULL};
 static const int tensor_type_sizes[] = {4, 8, 1};
 
 /*
- * Names the place when PostgreSQL's JSON parser raises the error.
+ * PostgreSQL's JSON parser knows nothing of models: its complaint becomes the
+ * detail of an error that says what was parsed.  Other errors pass.
  */
-static void
-HeaderErrorContext(void *what)
+static MTL_NORETURN void
+JsonError(MemoryContext caller, const char *what)
 {
-	errcontext("%s of the model file", (const char *) what);
+	ErrorData  *error;
+
+	MemoryContextSwitchTo(caller);
+	error = CopyErrorData();
+	if (ERRCODE_TO_CATEGORY(error->sqlerrcode) != ERRCODE_DATA_EXCEPTION)
+		PG_RE_THROW();
+	FlushErrorState();
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
+			 errmsg("invalid model: the %s is not valid JSON", what),
+			 errdetail_internal("%s", error->detail ? error->detail : error->message)));
 }
 
 Jsonb *
 JsonbFromUtf8(const char *bytes, Size length, const char *what)
 {
-	ErrorContextCallback context;
+	MemoryContext caller = CurrentMemoryContext;
 	char	   *text;
-	Datum		jsonb;
+	volatile Datum jsonb = (Datum) 0;
 
 	if (length > MaxAllocSize / 2)
 		ereport(ERROR,
@@ -61,12 +72,15 @@ JsonbFromUtf8(const char *bytes, Size length, const char *what)
 	text = pnstrdup(bytes, length);
 	text = pg_any_to_server(text, length, PG_UTF8);
 
-	context.callback = HeaderErrorContext;
-	context.arg = unconstify(char *, what);
-	context.previous = error_context_stack;
-	error_context_stack = &context;
-	jsonb = DirectFunctionCall1(jsonb_in, CStringGetDatum(text));
-	error_context_stack = context.previous;
+	PG_TRY();
+	{
+		jsonb = DirectFunctionCall1(jsonb_in, CStringGetDatum(text));
+	}
+	PG_CATCH();
+	{
+		JsonError(caller, what);
+	}
+	PG_END_TRY();
 
 	return DatumGetJsonbP(jsonb);
 }
@@ -474,8 +488,9 @@ ModelFileCheckAllUsed(const ModelFile *file)
 	if (nunused > 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
-				 errmsg("invalid model: %d tensors are not used by the contract: %s",
-						nunused, names.data),
+				 errmsg_plural("invalid model: %d tensor is not used by the contract: %s",
+							   "invalid model: %d tensors are not used by the contract: %s",
+							   nunused, nunused, names.data),
 				 errhint("A tensor that is left over often means that a layer, an expert or a bias is missing from the contract.")));
 	pfree(names.data);
 }

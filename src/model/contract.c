@@ -289,8 +289,13 @@ RankFormulaParse(const Contract *contract, const JsonbValue *weights, const char
 	formula->weights = palloc(sizeof(double) * formula->nterms);
 	for (int i = 0; i < formula->nterms; i++)
 	{
-		int			output = ContractOutput(contract, names[i]);
+		int			output = FindOutput(contract, names[i]);
 
+		if (output < 0)
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("\"%s\" names \"%s\", which is no task of the model", path, names[i]),
+					 errhint("Its tasks are %s.", OutputNames(contract))));
 		formula->outputs[i] = output;
 		by_output[output] = JsonValueNumber(&values[i], JsonKeyPath(object, names[i]));
 	}
