@@ -52,13 +52,13 @@ SET min_parallel_table_scan_size = 0;
 SET parallel_setup_cost = 0;
 SET parallel_tuple_cost = 0;
 SET max_parallel_workers_per_gather = 2;
-EXPLAIN (COSTS off)
-SELECT count(*) FROM many i WHERE mtl_score((SELECT model FROM forms_model), i) IS NULL;
+PREPARE compare AS
 SELECT count(*), count(*) FILTER (WHERE mtl_score((SELECT model FROM forms_model), i) = scores) AS same
 FROM many i JOIN alone USING (id);
+EXPLAIN (COSTS off) EXECUTE compare;
+EXECUTE compare;
 SET parallel_leader_participation = off;
-SELECT count(*), count(*) FILTER (WHERE mtl_score((SELECT model FROM forms_model), i) = scores) AS same
-FROM items i JOIN alone USING (id);
+EXECUTE compare;
 RESET parallel_leader_participation;
 SET max_parallel_workers_per_gather = 0;
 SELECT count(*), count(*) FILTER (WHERE mtl_score(model, i) = scores) AS same

@@ -1,0 +1,140 @@
+-- loaded models: what is kept, how long, and that it is never stale
+\getenv srcdir PG_ABS_SRCDIR
+\set include :srcdir '/models/builder.sql'
+\set ECHO none
+\i :include
+\set ECHO all
+\set SHOW_CONTEXT never
+
+-- score = factor * a; the padding makes the value large enough to be stored out of line
+CREATE FUNCTION multiply(factor real, padding int DEFAULT 10000) RETURNS mtl_model LANGUAGE sql IMMUTABLE AS $$
+	SELECT model_file(
+		jsonb_build_object('format', 1, 'architecture', '{"type": "single_task"}'::jsonb,
+			'features', '[{"name": "a", "kind": "dense"}]'::jsonb, 'tasks', '[{"name": "y", "type": "regression"}]'::jsonb,
+			'provenance', jsonb_build_object('padding', repeat('x', padding)))::text,
+		f32('task.y.tower.logit.weight', '{1,1}', factor), f32('task.y.tower.logit.bias', '{1}', 0))::mtl_model
+$$;
+CREATE VIEW kept AS
+SELECT count(*) FILTER (WHERE name = 'mtl_rank model') AS models,
+	count(*) FILTER (WHERE name LIKE 'mtl_rank%' AND name NOT IN ('mtl_rank model', 'mtl_rank cache', 'mtl_rank models')) AS others
+FROM pg_backend_memory_contexts;
+
+CREATE TABLE store (id int PRIMARY KEY, model mtl_model);
+INSERT INTO store SELECT i, multiply(i) FROM generate_series(1, 4) i;
+INSERT INTO store SELECT i, multiply(i, 0) FROM generate_series(5, 6) i;
+SELECT pg_column_size(model) > 10000 AS large FROM store WHERE id = 1;
+-- checking a model keeps nothing
+SELECT * FROM kept;
+SELECT mtl_score(model, ARRAY[1]) FROM store WHERE id = 1;
+SELECT * FROM kept;
+SELECT id, mtl_score(model, ARRAY[1]) FROM store ORDER BY id;
+SELECT * FROM kept;
+-- models that alternate from row to row
+SELECT sum((mtl_score(model, ARRAY[a]))[1]) AS sum, sum(id * a) AS expected FROM generate_series(1, 100) a, store;
+SELECT a, array_agg(mtl_score(model, ARRAY[a], 'y') ORDER BY id) FROM generate_series(1, 2) a, store GROUP BY a ORDER BY a;
+
+-- without room for any model
+SET mtl_rank.cache_size = 0;
+SELECT sum((mtl_score(model, ARRAY[a]))[1]) AS sum FROM generate_series(1, 100) a, store;
+SELECT * FROM kept;
+-- with room for some
+SELECT mtl_score(model, ARRAY[1]) FROM store WHERE id = 1;
+SET mtl_rank.cache_size = '64kB';
+SELECT sum((mtl_score(model, ARRAY[a]))[1]) AS sum FROM generate_series(1, 100) a, store;
+SELECT models BETWEEN 1 AND 5 AS some, others FROM kept;
+RESET mtl_rank.cache_size;
+
+-- errors leave nothing behind
+SELECT mtl_score(model, ARRAY[1, 2]) FROM store;
+SELECT mtl_score(model, ARRAY[1], 'x') FROM store;
+SELECT others FROM kept;
+
+-- a value that is replaced under the same key
+UPDATE store SET model = multiply(10) WHERE id = 1;
+SELECT mtl_score(model, ARRAY[1]) FROM store WHERE id = 1;
+
+-- PL/pgSQL keeps the state of an expression for the transaction: it must not outlive what it was true for
+SELECT mtl_register('cache', multiply(1));
+CREATE FUNCTION switching() RETURNS TABLE (step text, score real) LANGUAGE plpgsql AS $$
+DECLARE
+	round int;
+	y real;
+BEGIN
+	FOR round IN 1 .. 5 LOOP
+		IF round = 2 THEN
+			PERFORM mtl_register('cache', multiply(2));
+		ELSIF round = 3 THEN
+			BEGIN
+				PERFORM mtl_register('cache', multiply(3));
+				RAISE division_by_zero;
+			EXCEPTION WHEN division_by_zero THEN NULL;
+			END;
+		ELSIF round = 4 THEN
+			PERFORM mtl_register('cache', multiply(4));
+		ELSIF round = 5 THEN
+			PERFORM mtl_rollback('cache');
+		END IF;
+		y := mtl_score('cache', ARRAY[1], 'y');
+		step := round; score := y;
+		RETURN NEXT;
+	END LOOP;
+END
+$$;
+SELECT * FROM switching();
+SELECT mtl_score('cache', ARRAY[1]);
+
+-- the same for a subtransaction that is rolled back between two calls of one expression
+CREATE FUNCTION rolled_back() RETURNS real[] LANGUAGE plpgsql AS $$
+DECLARE
+	scores real[];
+	inside boolean;
+BEGIN
+	FOREACH inside IN ARRAY ARRAY[true, false, true] LOOP
+		BEGIN
+			IF inside THEN
+				PERFORM mtl_register('cache', multiply(7));
+			END IF;
+			scores := scores || mtl_score('cache', ARRAY[1], 'y');
+			IF inside THEN
+				RAISE division_by_zero;
+			END IF;
+		EXCEPTION WHEN division_by_zero THEN NULL;
+		END;
+	END LOOP;
+	RETURN scores;
+END
+$$;
+SELECT rolled_back();
+
+-- prepared statements, cursors
+PREPARE score AS SELECT mtl_score('cache', ARRAY[1]);
+SET plan_cache_mode = force_generic_plan;
+EXECUTE score;
+BEGIN;
+DECLARE held CURSOR FOR SELECT mtl_score('cache', ARRAY[a]) FROM generate_series(1, 3) a;
+FETCH held;
+SELECT mtl_activate('cache', 1);
+EXECUTE score;
+FETCH held;
+ROLLBACK;
+EXECUTE score;
+RESET plan_cache_mode;
+
+-- an index on a score keeps its function's state with the relation
+CREATE TABLE rows (a int);
+INSERT INTO rows SELECT generate_series(1, 10);
+DO $$
+BEGIN
+	EXECUTE format('CREATE INDEX by_score ON rows (mtl_score(%L::mtl_model, ARRAY[a], ''y''))', multiply(-1, 0));
+	EXECUTE format('CREATE VIEW best AS SELECT a FROM rows ORDER BY mtl_score(%L::mtl_model, ARRAY[a], ''y'') LIMIT 2', multiply(-1, 0));
+END
+$$;
+INSERT INTO rows VALUES (11);
+SET enable_seqscan = off;
+SET enable_sort = off;
+SELECT * FROM best;
+INSERT INTO rows VALUES (12);
+SELECT * FROM best;
+SELECT pg_stat_force_next_flush();
+SELECT idx_scan > 0 AS index_used FROM pg_stat_user_indexes WHERE indexrelname = 'by_score';
+SELECT others FROM kept;
