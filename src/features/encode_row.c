@@ -1,0 +1,291 @@
+/*
+ * encode_row.c
+ *	  Composite rows, one or two: columns are matched by name.
+ *
+ * The column map says for each slot which column of which row it is, and how to
+ * read that column's type.  It is made from the type that the first row states,
+ * for the type of a record is not known before, and made again when a later row
+ * states another.
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "access/tupdesc.h"
+#include "executor/tuptable.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+#include "utils/typcache.h"
+
+#include "compat.h"
+#include "features/feature_encoder.h"
+
+#define MAX_ROWS 2
+
+/* The type of a row and its columns that are read. */
+typedef struct RowType
+{
+	Oid			type;
+	int32		typmod;
+	uint64		identifier;		/* changes when the type is altered */
+	TupleDesc	descriptor;
+	int			nneeded;		/* columns up to the last that is read */
+	TupleTableSlot *slot;		/* takes the row apart */
+	HeapTupleData tuple;
+} RowType;
+
+/* Where the value of a slot is. */
+typedef struct SlotColumn
+{
+	int			row;
+	int			column;			/* from 0; -1: the row has none */
+	TypeReader	reader;
+} SlotColumn;
+
+typedef struct RowSource
+{
+	FeatureSource source;
+	int			nrows;
+	bool		ready;			/* the map below is complete */
+	MemoryContext map_context;
+	RowType		rows[MAX_ROWS];
+	SlotColumn *columns;		/* by slot */
+} RowSource;
+
+/* ---------------------------------------------------------- the column map */
+
+/* The slot of this name, or -1. */
+static int
+FindSlot(const Encoder *encoder, const char *name)
+{
+	int			low = 0;
+	int			high = encoder->nslots;
+
+	while (low < high)
+	{
+		int			middle = low + (high - low) / 2;
+		int			slot = encoder->slots_by_name[middle];
+		int			order = strcmp(name, encoder->slots[slot].name);
+
+		if (order == 0)
+			return slot;
+		if (order < 0)
+			high = middle;
+		else
+			low = middle + 1;
+	}
+	return -1;
+}
+
+/*
+ * Notes which slots the columns of a row belong to; names that have a column
+ * already are added to the list.
+ */
+static void
+MatchColumns(RowSource *source, int row, List **ambiguous)
+{
+	const Encoder *encoder = source->source.encoder;
+	RowType    *type = &source->rows[row];
+
+	for (int i = 0; i < type->descriptor->natts; i++)
+	{
+		Form_pg_attribute attribute = TupleDescAttr(type->descriptor, i);
+		int			slot;
+
+		if (attribute->attisdropped)
+			continue;
+		slot = FindSlot(encoder, NameStr(attribute->attname));
+		if (slot < 0)
+			continue;
+		if (source->columns[slot].column >= 0)
+		{
+			*ambiguous = list_append_unique_ptr(*ambiguous,
+												unconstify(char *, encoder->slots[slot].name));
+			continue;
+		}
+		source->columns[slot].row = row;
+		source->columns[slot].column = i;
+		type->nneeded = i + 1;
+	}
+}
+
+/*
+ * Error that lists all columns that the model cannot do without.  (Without the
+ * weights of a sequence it can do as long as the sequence is missing too.)
+ */
+static void
+CheckMissingColumns(const RowSource *source)
+{
+	const Encoder *encoder = source->source.encoder;
+	List	   *missing = NIL;
+
+	for (int i = 0; i < encoder->nslots; i++)
+	{
+		const Slot *slot = &encoder->slots[i];
+
+		if (encoder->features[slot->feature].required && source->columns[i].column < 0)
+			missing = lappend(missing, unconstify(char *, slot->name));
+	}
+	if (missing != NIL)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_COLUMN),
+				 errmsg_plural("row has no column %s, which the model reads",
+							   "row has no columns %s, which the model reads",
+							   list_length(missing), NamesShow(missing)),
+				 errhint("Select them under these names; mtl_features() lists what a model reads.")));
+}
+
+static void
+InitReaders(RowSource *source)
+{
+	const Encoder *encoder = source->source.encoder;
+
+	for (int i = 0; i < encoder->nslots; i++)
+	{
+		SlotColumn *column = &source->columns[i];
+		Form_pg_attribute attribute;
+
+		if (column->column < 0)
+			continue;
+		attribute = TupleDescAttr(source->rows[column->row].descriptor, column->column);
+		if (!TypeReaderInit(&column->reader, attribute->atttypid, source->map_context))
+			ereport(ERROR,
+					(errcode(ERRCODE_DATATYPE_MISMATCH),
+					 errmsg("column \"%s\" has type %s, which cannot be a feature",
+							encoder->slots[i].name, format_type_be(attribute->atttypid)),
+					 errhint("Features are numbers, booleans, texts, uuid, enums, dates, timestamps, arrays of these, and types with a cast to real[].")));
+	}
+}
+
+static void
+BuildMap(RowSource *source, HeapTupleHeader *rows)
+{
+	const Encoder *encoder = source->source.encoder;
+	List	   *ambiguous = NIL;
+	MemoryContext old_context;
+
+	source->ready = false;
+	MemoryContextReset(source->map_context);
+	old_context = MemoryContextSwitchTo(source->map_context);
+
+	source->columns = palloc(sizeof(SlotColumn) * encoder->nslots);
+	for (int i = 0; i < encoder->nslots; i++)
+		source->columns[i].column = -1;
+
+	for (int i = 0; i < source->nrows; i++)
+	{
+		RowType    *type = &source->rows[i];
+		TupleDesc	descriptor;
+
+		memset(type, 0, sizeof(RowType));
+		type->type = HeapTupleHeaderGetTypeId(rows[i]);
+		type->typmod = HeapTupleHeaderGetTypMod(rows[i]);
+		type->identifier = assign_record_type_identifier(type->type, type->typmod);
+		descriptor = lookup_rowtype_tupdesc(type->type, type->typmod);
+		type->descriptor = CreateTupleDescCopyConstr(descriptor);
+		ReleaseTupleDesc(descriptor);
+		type->slot = MakeSingleTupleTableSlot(type->descriptor, &TTSOpsHeapTuple);
+		MatchColumns(source, i, &ambiguous);
+	}
+
+	if (ambiguous != NIL)
+		ereport(ERROR,
+				(errcode(ERRCODE_AMBIGUOUS_COLUMN),
+				 errmsg_plural("column %s is there twice", "columns %s are there twice",
+							   list_length(ambiguous), NamesShow(ambiguous)),
+				 errhint("Each column that the model reads must be in one row, once: rename or leave out the other.")));
+	CheckMissingColumns(source);
+	InitReaders(source);
+
+	MemoryContextSwitchTo(old_context);
+	source->ready = true;
+}
+
+static bool
+MapFits(const RowSource *source, HeapTupleHeader *rows)
+{
+	if (!source->ready)
+		return false;
+	for (int i = 0; i < source->nrows; i++)
+	{
+		const RowType *type = &source->rows[i];
+
+		if (type->type != HeapTupleHeaderGetTypeId(rows[i]) ||
+			type->typmod != HeapTupleHeaderGetTypMod(rows[i]) ||
+			type->identifier != assign_record_type_identifier(type->type, type->typmod))
+			return false;
+	}
+	return true;
+}
+
+/* --------------------------------------------------------------- encoding */
+
+/*
+ * Takes a row apart as far as columns are read; nothing is detoasted.
+ */
+static void
+DeformRow(RowType *type, HeapTupleHeader row)
+{
+	type->tuple.t_len = HeapTupleHeaderGetDatumLength(row);
+	ItemPointerSetInvalid(&type->tuple.t_self);
+	type->tuple.t_tableOid = InvalidOid;
+	type->tuple.t_data = row;
+	ExecStoreHeapTuple(&type->tuple, type->slot, false);
+	slot_getsomeattrs(type->slot, type->nneeded);
+}
+
+/* A ReadSlot. */
+static void
+ReadRowSlot(void *form, const Slot *slot, SlotContent *content)
+{
+	RowSource  *source = form;
+	SlotColumn *column = &source->columns[slot - source->source.encoder->slots];
+	const TupleTableSlot *row;
+	Datum		datum;
+
+	content->kind = SLOT_MISSING;
+	if (column->column < 0)
+		return;
+	row = source->rows[column->row].slot;
+	if (row->tts_isnull[column->column])
+		return;
+	datum = row->tts_values[column->column];
+
+	if (column->reader.is_list)
+	{
+		content->kind = SLOT_LIST;
+		ValueListOpenArray(&content->list, &column->reader,
+						   TypeReaderArray(&column->reader, datum), slot->label);
+	}
+	else
+	{
+		content->kind = SLOT_VALUE;
+		content->value = TypeReaderValue(&column->reader, datum);
+	}
+}
+
+static void
+EncodeRow(FeatureSource *base, Datum row, Datum second_row, float *floats, int32 *ids)
+{
+	RowSource  *source = (RowSource *) base;
+	HeapTupleHeader rows[MAX_ROWS];
+
+	rows[0] = DatumGetHeapTupleHeader(row);
+	rows[1] = source->nrows > 1 ? DatumGetHeapTupleHeader(second_row) : NULL;
+	if (!MapFits(source, rows))
+		BuildMap(source, rows);
+	for (int i = 0; i < source->nrows; i++)
+		DeformRow(&source->rows[i], rows[i]);
+	EncodeSlots(base->encoder, ReadRowSlot, source, floats, ids);
+}
+
+FeatureSource *
+RowSourceCreate(const Encoder *encoder, MemoryContext context, int nrows)
+{
+	RowSource  *source = MemoryContextAllocZero(context, sizeof(RowSource));
+
+	source->source.encoder = encoder;
+	source->source.encode = EncodeRow;
+	source->nrows = nrows;
+	source->map_context = AllocSetContextCreate(context, "mtl_rank column map", ALLOCSET_SMALL_SIZES);
+	return &source->source;
+}
