@@ -117,5 +117,7 @@ fi
 choose_user
 prepare_build
 cd "$build"
+exec 9<.
+flock --nonblock 9 || die "another make check or make demo is at work in $build"
 copy_sources
 exec "${as_user[@]}" src/tools/"$command".sh
