@@ -1,4 +1,6 @@
 -- loaded models: what is kept, how long, and that it is never stale
+CREATE SCHEMA cache;
+SET search_path = cache, public;
 \getenv srcdir PG_ABS_SRCDIR
 \set include :srcdir '/models/builder.sql'
 \set ECHO none
@@ -39,7 +41,7 @@ SELECT sum((mtl_score(model, ARRAY[a]))[1]) AS sum FROM generate_series(1, 100) 
 SELECT * FROM kept;
 -- with room for some
 SELECT mtl_score(model, ARRAY[1]) FROM store WHERE id = 1;
-SET mtl_rank.cache_size = '64kB';
+SET mtl_rank.cache_size = '20kB';
 SELECT sum((mtl_score(model, ARRAY[a]))[1]) AS sum FROM generate_series(1, 100) a, store;
 SELECT models BETWEEN 1 AND 5 AS some, others FROM kept;
 RESET mtl_rank.cache_size;

@@ -1,4 +1,6 @@
 -- features: forms of a row, kinds of features, and what is refused
+CREATE SCHEMA features;
+SET search_path = features, public;
 \getenv srcdir PG_ABS_SRCDIR
 \set include :srcdir '/models/builder.sql'
 \set ECHO none

@@ -1,4 +1,6 @@
 -- the type mtl_model: input, output, casts, and what is refused
+CREATE SCHEMA model;
+SET search_path = model, public;
 \getenv srcdir PG_ABS_SRCDIR
 \set include :srcdir '/models/builder.sql'
 \set ECHO none
