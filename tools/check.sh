@@ -40,21 +40,23 @@ fresh_database() {
 	printf 'CREATE EXTENSION "%s";\n' "${@:2}" | psql --no-psqlrc --quiet --set ON_ERROR_STOP=1
 }
 
-# installcheck NAME SUITE OUTPUT-FOLDER VARIABLE=VALUE: runs pg_regress or its isolation twin, and reports each test
+# installcheck NAME SUITE OUTPUT-FOLDER VARIABLE=VALUE FILE...: runs pg_regress or its isolation twin, which may stop before it
+# comes to the last file, and reports each file
 installcheck() {
-	local log=$build/$1/$2.log failed=no
+	local log=$build/$1/$2.log status=ok file test
 
-	rm -f "$build/$1/$3/regression.diffs"
-	build_make "$1" --silent installcheck bindir="$(private_path "$1" --bindir)" "$4" 2>&1 | tee "$log" || failed=yes
-	# "test NAME ... ok", and from PostgreSQL 16 on "ok 1 - NAME"
-	sed -n -E -e "s|^test ([^ ]+) +\.\.\. (ok\|FAILED).*|\2 $1/$2/\1|p" \
-		-e "s|^ok [0-9]+ +[-+] ([^ ]+).*|ok $1/$2/\1|p" \
-		-e "s|^not ok [0-9]+ +[-+] ([^ ]+).*|FAILED $1/$2/\1|p" "$log" >"$log.results"
-	cat "$log.results" >>"$results"
-	if [ $failed = yes ] || [ ! -s "$log.results" ]; then
-		cat "$build/$1/$3/regression.diffs" 2>/dev/null || true
-		grep -q ^FAILED "$log.results" || report FAILED "$1/$2"
-	fi
+	build_make "$1" --silent installcheck bindir="$(private_path "$1" --bindir)" "$4" 2>&1 | tee "$log" || status=FAILED
+	[ $status = ok ] || cat "$build/$1/$3/regression.diffs" || true
+	for file in "${@:5}"; do
+		test=$(basename "${file%.*}")
+		# from PostgreSQL 16 on it is "ok 1 - NAME"
+		if grep -q -E -e "^test $test +\.\.\. ok " -e "^ok [0-9]+ +[-+] $test " "$log"; then
+			report ok "$1/$2/$test"
+		else
+			report FAILED "$1/$2/$test"
+		fi
+	done
+	[ $status = ok ] || grep -q "^FAILED $1/$2/" "$results" || report FAILED "$1/$2"
 }
 
 step_build() {
@@ -70,11 +72,11 @@ step_clang() {
 }
 
 step_regress() {
-	installcheck gcc regress . ISOLATION=
+	installcheck gcc regress . ISOLATION= test/sql/*.sql
 }
 
 step_isolation() {
-	installcheck gcc isolation output_iso REGRESS=
+	installcheck gcc isolation output_iso REGRESS= test/isolation/specs/*.spec
 }
 
 prove_pgtap() {
@@ -150,7 +152,7 @@ start_asan_cluster() {
 }
 
 step_asan() {
-	installcheck asan regress . ISOLATION=
+	installcheck asan regress . ISOLATION= test/sql/*.sql
 	fresh_database fuzz mtl_rank
 	test_program asan/test/fuzz env FUZZ_COUNT=$((FUZZ_COUNT / 10)) test/fuzz/run.sh
 }
