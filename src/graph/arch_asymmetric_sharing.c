@@ -8,6 +8,7 @@
 #include "postgres.h"
 
 #include "graph/architecture.h"
+#include "model/names.h"
 
 typedef enum Fusion
 {
@@ -15,19 +16,6 @@ typedef enum Fusion
 	FUSION_SUM,
 	FUSION_AVERAGE
 } Fusion;
-
-static int
-FindTask(const GraphBuilder *builder, const char *name, const char *path)
-{
-	for (int t = 0; t < builder->ntasks; t++)
-	{
-		if (strcmp(builder->tasks[t]->name, name) == 0)
-			return t;
-	}
-	ereport(ERROR,
-			(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
-			 errmsg("invalid model: \"%s\" names \"%s\", which is no task with a tower", path, name)));
-}
 
 static int
 AddFusion(GraphBuilder *builder, Fusion fusion, const char *name, int nparts, const int *parts)
@@ -46,19 +34,57 @@ AddFusion(GraphBuilder *builder, Fusion fusion, const char *name, int nparts, co
 }
 
 /*
- * The tasks whose bottoms task t reads besides its own; NULL for none.
+ * The tasks whose bottoms task t reads besides its own, as positions; *nothers is
+ * their number.
  */
-static JsonArray *
-TasksRead(GraphBuilder *builder, JsonObject *reads, int t)
+static int *
+TasksRead(GraphBuilder *builder, const NameIndex *names, JsonObject *reads, int t, int *nothers)
 {
 	JsonArray  *list = reads ? JsonGetArray(reads, builder->tasks[t]->name) : NULL;
+	int		   *others = palloc(sizeof(int) * builder->ntasks);
+	bool	   *seen;
 
-	if (list && list->length >= builder->ntasks)
+	*nothers = 0;
+	if (list == NULL)
+		return others;
+	if (list->length >= builder->ntasks)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
 				 errmsg("invalid model: \"%s\" has %d tasks, the model has %d others",
 						list->path, list->length, builder->ntasks - 1)));
-	return list;
+
+	seen = palloc0(sizeof(bool) * builder->ntasks);
+	seen[t] = true;
+	for (int i = 0; i < list->length; i++)
+	{
+		char	   *name = JsonValueString(&list->elements[i], list->path);
+		int			other = NameIndexFind(names, name);
+
+		if (other < 0)
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
+					 errmsg("invalid model: \"%s\" names \"%s\", which is no task with a tower",
+							list->path, name)));
+		if (seen[other])
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
+					 errmsg("invalid model: \"%s\" names task \"%s\" twice, or the task itself",
+							list->path, name)));
+		seen[other] = true;
+		others[(*nothers)++] = other;
+	}
+	pfree(seen);
+	return others;
+}
+
+static NameIndex *
+IndexTasks(const GraphBuilder *builder)
+{
+	char	  **names = palloc(sizeof(char *) * builder->ntasks);
+
+	for (int t = 0; t < builder->ntasks; t++)
+		names[t] = builder->tasks[t]->name;
+	return NameIndexCreate(names, builder->ntasks);
 }
 
 void
@@ -68,6 +94,7 @@ BuildAsymmetricSharing(GraphBuilder *builder, JsonObject *object, int *represent
 	MlpSpec    *bottom = MlpSpecNeed(object, "bottom");
 	JsonObject *reads = JsonGetObject(object, "reads");
 	Fusion		fusion = JsonGetChoice(object, "fusion", fusions, FUSION_CONCAT);
+	NameIndex  *names = IndexTasks(builder);
 	int		   *bottoms = palloc(sizeof(int) * builder->ntasks);
 	int		   *parts = palloc(sizeof(int) * builder->ntasks);
 
@@ -77,26 +104,14 @@ BuildAsymmetricSharing(GraphBuilder *builder, JsonObject *object, int *represent
 
 	for (int t = 0; t < builder->ntasks; t++)
 	{
-		JsonArray  *list = TasksRead(builder, reads, t);
-		int			nparts = 0;
+		int			nothers;
+		int		   *others = TasksRead(builder, names, reads, t, &nothers);
 
-		parts[nparts++] = bottoms[t];
-		for (int i = 0; list && i < list->length; i++)
-		{
-			int			other = FindTask(builder, JsonValueString(&list->elements[i], list->path),
-										 list->path);
-
-			for (int k = 0; k < nparts; k++)
-			{
-				if (parts[k] == bottoms[other] && bottom->nlayers > 0)
-					ereport(ERROR,
-							(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
-							 errmsg("invalid model: \"%s\" names task \"%s\" twice, or the task itself",
-									list->path, builder->tasks[other]->name)));
-			}
-			parts[nparts++] = bottoms[other];
-		}
-		representations[t] = AddFusion(builder, fusion, builder->tasks[t]->name, nparts, parts);
+		parts[0] = bottoms[t];
+		for (int i = 0; i < nothers; i++)
+			parts[i + 1] = bottoms[others[i]];
+		representations[t] = AddFusion(builder, fusion, builder->tasks[t]->name, nothers + 1, parts);
+		pfree(others);
 	}
 	if (reads)
 		JsonObjectClose(reads);

@@ -11,6 +11,7 @@
 #include "model/contract.h"
 #include "model/contract_internal.h"
 #include "model/json_reader.h"
+#include "model/names.h"
 
 #define CONTRACT_FORMAT 1
 
@@ -37,27 +38,19 @@ CheckName(const char *name, const char *path)
 	}
 }
 
-static int
-CompareStrings(const void *a, const void *b)
-{
-	return strcmp(*(char *const *) a, *(char *const *) b);
-}
-
 void
 CheckDistinct(char **names, int n, const char *what)
 {
-	char	  **sorted = palloc(sizeof(char *) * Max(n, 1));
+	NameIndex  *index = NameIndexCreate(names, n);
+	int			first;
+	int			second;
 
-	memcpy(sorted, names, sizeof(char *) * n);
-	qsort(sorted, n, sizeof(char *), CompareStrings);
-	for (int i = 1; i < n; i++)
-	{
-		if (strcmp(sorted[i - 1], sorted[i]) == 0)
-			ereport(ERROR,
-					(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
-					 errmsg("invalid model: %s \"%s\" appears twice", what, sorted[i])));
-	}
-	pfree(sorted);
+	if (NameIndexHasTwins(index, &first, &second))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
+				 errmsg("invalid model: %s \"%s\" appears twice", what, names[first])));
+	pfree(index->sorted);
+	pfree(index);
 }
 
 static void
@@ -107,7 +100,7 @@ ParseClasses(Task *task, JsonObject *object)
  * circles.
  */
 static void
-ParseFactors(Contract *contract, Task *task, JsonObject *object)
+ParseFactors(Contract *contract, Task *task, JsonObject *object, const NameIndex *names)
 {
 	JsonArray  *of = JsonNeedArray(object, "of");
 	int			position = task - contract->tasks;
@@ -126,11 +119,9 @@ ParseFactors(Contract *contract, Task *task, JsonObject *object)
 	for (int i = 0; i < of->length; i++)
 	{
 		char	   *name = JsonValueString(&of->elements[i], of->path);
-		int			factor = 0;
+		int			factor = NameIndexFind(names, name);
 
-		while (factor < position && strcmp(contract->tasks[factor].name, name) != 0)
-			factor++;
-		if (factor == position)
+		if (factor < 0 || factor >= position)
 			ereport(ERROR,
 					(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
 					 errmsg("invalid model: product \"%s\" names \"%s\", which is no task declared before it",
@@ -145,13 +136,12 @@ ParseFactors(Contract *contract, Task *task, JsonObject *object)
 }
 
 static void
-ParseTask(Contract *contract, Task *task, JsonObject *object)
+ParseTask(Contract *contract, Task *task, JsonObject *object, const NameIndex *names)
 {
 	static const char *const types[] = {"binary", "regression", "multiclass", "product", NULL};
 	static const char *const heads[] = {"sigmoid", "softmax", NULL};
 
-	task->name = JsonNeedString(object, "name");
-	CheckName(task->name, JsonKeyPath(object, "name"));
+	(void) JsonGet(object, "name");
 	task->type = JsonGetChoice(object, "type", types, -1);
 	task->hidden = JsonGetBool(object, "hidden", false);
 	if (task->type == TASK_BINARY)
@@ -159,7 +149,7 @@ ParseTask(Contract *contract, Task *task, JsonObject *object)
 	if (task->type == TASK_MULTICLASS)
 		ParseClasses(task, object);
 	if (task->type == TASK_PRODUCT)
-		ParseFactors(contract, task, object);
+		ParseFactors(contract, task, object, names);
 	else
 		task->tower = JsonGet(object, "tower");
 	JsonObjectClose(object);
@@ -170,6 +160,7 @@ ParseTasks(Contract *contract, JsonObject *object)
 {
 	JsonArray  *array = JsonNeedArray(object, "tasks");
 	char	  **names;
+	NameIndex  *index;
 
 	if (array->length < 1 || array->length > MTL_MAX_TASKS)
 		ereport(ERROR,
@@ -180,10 +171,17 @@ ParseTasks(Contract *contract, JsonObject *object)
 	names = palloc(sizeof(char *) * array->length);
 	for (int i = 0; i < array->length; i++)
 	{
-		ParseTask(contract, &contract->tasks[i], JsonArrayObject(array, i));
-		names[i] = contract->tasks[i].name;
+		JsonObject *object = JsonArrayObject(array, i);
+
+		names[i] = JsonNeedString(object, "name");
+		CheckName(names[i], JsonKeyPath(object, "name"));
+		contract->tasks[i].name = names[i];
 	}
 	CheckDistinct(names, array->length, "task");
+
+	index = NameIndexCreate(names, array->length);
+	for (int i = 0; i < array->length; i++)
+		ParseTask(contract, &contract->tasks[i], JsonArrayObject(array, i), index);
 }
 
 /*

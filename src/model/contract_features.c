@@ -10,6 +10,7 @@
 
 #include "compat.h"
 #include "model/contract_internal.h"
+#include "model/names.h"
 #include "model/value.h"
 
 static FeatureValue
@@ -421,19 +422,6 @@ CheckColumns(const Contract *contract)
 	CheckDistinct(columns, ncolumns, "column");
 }
 
-static int
-FindFeature(const Contract *contract, const char *name, const char *path)
-{
-	for (int i = 0; i < contract->nfeatures; i++)
-	{
-		if (strcmp(contract->features[i].name, name) == 0)
-			return i;
-	}
-	ereport(ERROR,
-			(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
-			 errmsg("invalid model: \"%s\" names the unknown feature \"%s\"", path, name)));
-}
-
 /*
  * The order in which features make the input: declared order, or the list that
  * the contract gives, which must name each feature once.
@@ -442,25 +430,38 @@ static void
 ParseInput(Contract *contract, JsonObject *object)
 {
 	JsonArray  *order = JsonGetArray(object, "input");
+	char	  **names = palloc(sizeof(char *) * contract->nfeatures);
 	bool	   *seen = palloc0(sizeof(bool) * contract->nfeatures);
+	NameIndex  *index;
 
-	if (order && order->length != contract->nfeatures)
+	contract->input = palloc(sizeof(int) * contract->nfeatures);
+	for (int i = 0; i < contract->nfeatures; i++)
+	{
+		contract->input[i] = i;
+		names[i] = contract->features[i].name;
+	}
+	if (order == NULL)
+		return;
+
+	if (order->length != contract->nfeatures)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
 				 errmsg("invalid model: \"input\" names %d features, expected all %d",
 						order->length, contract->nfeatures)));
-	contract->input = palloc(sizeof(int) * contract->nfeatures);
+	index = NameIndexCreate(names, contract->nfeatures);
 	for (int i = 0; i < contract->nfeatures; i++)
 	{
-		int			feature = i;
+		char	   *name = JsonValueString(&order->elements[i], "input");
+		int			feature = NameIndexFind(index, name);
 
-		if (order)
-			feature = FindFeature(contract, JsonValueString(&order->elements[i], "input"), "input");
+		if (feature < 0)
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
+					 errmsg("invalid model: \"input\" names the unknown feature \"%s\"", name)));
 		if (seen[feature])
 			ereport(ERROR,
 					(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
-					 errmsg("invalid model: \"input\" names feature \"%s\" twice",
-							contract->features[feature].name)));
+					 errmsg("invalid model: \"input\" names feature \"%s\" twice", name)));
 		seen[feature] = true;
 		contract->input[i] = feature;
 	}
