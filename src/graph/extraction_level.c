@@ -15,24 +15,30 @@ typedef struct ExpertGroup
 } ExpertGroup;
 
 /*
- * How many experts task t has of its own: one number for all tasks, or a list.
+ * How many experts each task has of its own: one number for all, or a list.
  */
-static int
-SpecificExperts(const GraphBuilder *builder, JsonObject *object, int t)
+static int *
+SpecificExperts(const GraphBuilder *builder, JsonObject *object)
 {
 	static const char *const key = "specific_expert_num";
 	JsonbValue *json = JsonGet(object, key);
-	JsonArray  *list;
+	JsonArray  *list = NULL;
+	int		   *counts = palloc(sizeof(int) * builder->ntasks);
 
-	if (json == NULL || json->type != jbvBinary)
-		return JsonNeedInt(object, key, 0, MTL_MAX_EXPERTS);
-	list = JsonGetArray(object, key);
-	if (list->length != builder->ntasks)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
-				 errmsg("invalid model: \"%s\" has %d numbers, expected one for each of %d tasks",
-						list->path, list->length, builder->ntasks)));
-	return JsonValueInt(&list->elements[t], list->path, 0, MTL_MAX_EXPERTS);
+	if (json && json->type == jbvBinary)
+	{
+		list = JsonGetArray(object, key);
+		if (list->length != builder->ntasks)
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
+					 errmsg("invalid model: \"%s\" has %d numbers, expected one for each of %d tasks",
+							list->path, list->length, builder->ntasks)));
+	}
+	for (int t = 0; t < builder->ntasks; t++)
+		counts[t] = list ?
+			JsonValueInt(&list->elements[t], list->path, 0, MTL_MAX_EXPERTS) :
+			JsonNeedInt(object, key, 0, MTL_MAX_EXPERTS);
+	return counts;
 }
 
 static ExpertGroup
@@ -97,6 +103,7 @@ AddExtractionLevel(GraphBuilder *builder, JsonObject *object, int level, bool la
 	bool		shared_first = JsonGetChoice(object, "expert_order", orders, 0) == 1;
 	bool		shared_only = JsonGetChoice(object, "shared_gate", scopes, 0) == 1;
 	int			nshared = JsonNeedInt(object, "shared_expert_num", 0, MTL_MAX_EXPERTS);
+	int		   *nspecific = SpecificExperts(builder, object);
 	ExpertGroup *groups = palloc(sizeof(ExpertGroup) * (ntasks + 1));
 	const ExpertGroup **members = palloc(sizeof(ExpertGroup *) * (ntasks + 1));
 	ExpertGroup *common = &groups[ntasks];
@@ -105,7 +112,7 @@ AddExtractionLevel(GraphBuilder *builder, JsonObject *object, int level, bool la
 	for (int t = 0; t < ntasks; t++)
 		groups[t] = AddGroup(builder, expert,
 							 psprintf("level.%d.task.%s", level, builder->tasks[t]->name),
-							 SpecificExperts(builder, object, t), representations[t]);
+							 nspecific[t], representations[t]);
 	*common = AddGroup(builder, expert, psprintf("level.%d.shared", level), nshared, *shared);
 
 	for (int t = 0; t < ntasks; t++)
