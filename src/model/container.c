@@ -82,6 +82,7 @@ JsonbFromUtf8(const char *bytes, Size length, const char *what)
 	}
 	PG_END_TRY();
 
+	JsonCheckNumbers(DatumGetJsonbP(jsonb), what);
 	return DatumGetJsonbP(jsonb);
 }
 

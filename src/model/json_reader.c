@@ -6,6 +6,7 @@
 
 #include <math.h>
 
+#include "miscadmin.h"
 #include "nodes/pg_list.h"
 #include "utils/builtins.h"
 #include "utils/jsonb.h"
@@ -65,6 +66,35 @@ JsonTypeName(const JsonbValue *value)
 			return JsonContainerIsObject(value->val.binary.data) ? "an object" : "an array";
 		default:
 			return "something else";
+	}
+}
+
+void
+JsonCheckNumbers(Jsonb *json, const char *what)
+{
+	char	   *text = psprintf("1e%d", MTL_MAX_DIGITS);
+	Datum		high = DirectFunctionCall3(numeric_in, CStringGetDatum(text),
+										   ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1));
+	Datum		low = DirectFunctionCall1(numeric_uminus, high);
+	JsonbIterator *iterator = JsonbIteratorInit(&json->root);
+	JsonbIteratorToken token;
+	JsonbValue	value;
+
+	while ((token = JsonbIteratorNext(&iterator, &value, false)) != WJB_DONE)
+	{
+		Datum		number;
+
+		CHECK_FOR_INTERRUPTS();
+		if ((token != WJB_VALUE && token != WJB_ELEM) || value.type != jbvNumeric)
+			continue;
+		number = NumericGetDatum(value.val.numeric);
+		if (DatumGetInt32(DirectFunctionCall1(numeric_scale, number)) > MTL_MAX_DIGITS ||
+			DatumGetBool(DirectFunctionCall2(numeric_ge, number, high)) ||
+			DatumGetBool(DirectFunctionCall2(numeric_le, number, low)))
+			ereport(ERROR,
+					(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+					 errmsg("invalid model: a number in the %s has more than %d digits before or after its point",
+							what, MTL_MAX_DIGITS)));
 	}
 }
 
@@ -342,13 +372,13 @@ JsonValueChoice(const char *value, const char *path, const char *const *names)
 {
 	StringInfoData known;
 
-	initStringInfo(&known);
 	for (int i = 0; names[i] != NULL; i++)
-	{
 		if (strcmp(value, names[i]) == 0)
 			return i;
+
+	initStringInfo(&known);
+	for (int i = 0; names[i] != NULL; i++)
 		appendStringInfo(&known, "%s\"%s\"", i == 0 ? "" : ", ", names[i]);
-	}
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
 			 errmsg("invalid model: \"%s\" has the unknown value \"%s\"", path, value),

@@ -25,6 +25,14 @@ typedef struct JsonArray
 } JsonArray;
 
 /*
+ * Error if a number anywhere in the document has more than MTL_MAX_DIGITS digits
+ * before or after its point.  No double needs as many; but a few bytes of JSON
+ * can ask for a hundred thousand, in each of a million numbers, wherever they are
+ * read or shown.  what is the part of the model file.
+ */
+extern void JsonCheckNumbers(Jsonb *json, const char *what);
+
+/*
  * Opens value, which must be an object, for reading; path is what errors call
  * it ("" for the contract itself).
  */

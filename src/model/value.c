@@ -40,36 +40,45 @@ FeatureValueFromDouble(double number)
 	return value;
 }
 
+/*
+ * Whether the number has no fraction and fits int64.
+ */
+static bool
+NumericIsInt64(Numeric number, int64 *integer)
+{
+	/* drop trailing zeros of the fraction, so that 17.00 is an integer */
+	Numeric		trimmed = DatumGetNumeric(DirectFunctionCall1(numeric_trim_scale,
+															  NumericGetDatum(number)));
+	char	   *text = DatumGetCString(DirectFunctionCall1(numeric_out,
+														   NumericGetDatum(trimmed)));
+	bool		fits = false;
+
+	if (strlen(text) <= MAX_INT64_TEXT && strchr(text, '.') == NULL)
+	{
+		char	   *end;
+
+		errno = 0;
+		*integer = strtoll(text, &end, 10);
+		fits = errno == 0 && *end == '\0';
+	}
+	/* a list of numbers of many digits would fill the memory */
+	pfree(text);
+	pfree(trimmed);
+	return fits;
+}
+
 FeatureValue
 FeatureValueFromNumeric(Numeric number)
 {
 	FeatureValue value;
 
-	if (!numeric_is_nan(number) && !numeric_is_inf(number))
+	if (!numeric_is_nan(number) && !numeric_is_inf(number) &&
+		NumericIsInt64(number, &value.u.integer))
+		value.kind = VALUE_INTEGER;
+	else
 	{
-		/* drop trailing zeros of the fraction, so that 17.00 is an integer */
-		Numeric		trimmed = DatumGetNumeric(DirectFunctionCall1(numeric_trim_scale,
-																  NumericGetDatum(number)));
-		char	   *text = DatumGetCString(DirectFunctionCall1(numeric_out,
-															   NumericGetDatum(trimmed)));
-
-		if (strlen(text) <= MAX_INT64_TEXT && strchr(text, '.') == NULL)
-		{
-			char	   *end;
-			long long	integer;
-
-			errno = 0;
-			integer = strtoll(text, &end, 10);
-			if (errno == 0 && *end == '\0')
-			{
-				value.kind = VALUE_INTEGER;
-				value.u.integer = integer;
-				return value;
-			}
-		}
+		value.kind = VALUE_REAL;
+		value.u.real = NumericToDouble(number);
 	}
-
-	value.kind = VALUE_REAL;
-	value.u.real = NumericToDouble(number);
 	return value;
 }
