@@ -53,7 +53,7 @@ NormSpecRead(JsonObject *parent, const char *key)
 	static const char *const kinds[] = {"batch_norm", "layer_norm", NULL};
 	static const char *const positions[] = {"before_activation", "after_activation", NULL};
 	JsonObject *object = JsonGetObject(parent, key);
-	NormSpec	spec = {NORM_NONE};
+	NormSpec	spec = {.kind = NORM_NONE};
 
 	if (object == NULL)
 		return spec;
@@ -107,7 +107,7 @@ ReadActivations(MlpSpec *spec, JsonObject *object)
 {
 	JsonbValue *json = JsonGet(object, "activation");
 	JsonArray  *array = NULL;
-	ActivationSpec all = {ACTIVATION_RELU};
+	ActivationSpec all = {.kind = ACTIVATION_RELU};
 
 	if (json && json->type == jbvBinary && JsonContainerIsArray(json->val.binary.data))
 	{
