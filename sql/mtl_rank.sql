@@ -233,7 +233,11 @@ COMMENT ON FUNCTION mtl_verify(text) IS
 --     GRANT SELECT, INSERT (name, activation, version, parent, action) ON mtl_activations TO publisher;
 --
 -- (without the columns that say who did it and when, so that these stay honest; without DELETE for one who must not drop
--- versions). mtl_versions needs a SELECT of its own.
+-- versions). mtl_versions needs a SELECT of its own. Policies for row-level security go on mtl_models and on mtl_active alike.
+-- pg_dump takes the grants along; policies on an extension's tables it leaves out, so they must be made anew after a restore.
+--
+-- There are no foreign keys. pg_restore loads the tables of an extension with their constraints in place, and with several jobs
+-- in any order, so that a foreign key would fail. Triggers guard the versions instead.
 
 -- IMMUTABLE and PARALLEL SAFE: it depends on the name alone. Not STRICT: NULL is no name either. An error in place of false, so
 -- that the constraint and the functions below say the same.
@@ -273,14 +277,12 @@ COMMENT ON COLUMN mtl_models.created_by IS 'the role that registered the version
 COMMENT ON COLUMN mtl_models.metrics IS 'what was measured of the version; may be changed';
 COMMENT ON COLUMN mtl_models.note IS 'a remark; may be changed';
 
--- The foreign key keeps the active version from being deleted, also by hand. A model that was registered, but
--- never activated, has a row without a version.
+-- A model that was registered, but never activated, has a row without a version.
 CREATE TABLE mtl_active (
 	name text COLLATE pg_catalog."C" PRIMARY KEY,
 	version integer,
 	activation integer NOT NULL DEFAULT 0 CHECK (activation >= 0),
-	last_version integer NOT NULL DEFAULT 0 CHECK (last_version >= 0),
-	FOREIGN KEY (name, version) REFERENCES mtl_models (name, version)
+	last_version integer NOT NULL DEFAULT 0 CHECK (last_version >= 0)
 );
 COMMENT ON TABLE mtl_active IS 'the active version of each registered model';
 COMMENT ON COLUMN mtl_active.name IS 'name of the model';
@@ -288,10 +290,9 @@ COMMENT ON COLUMN mtl_active.version IS 'the version that is scored when only th
 COMMENT ON COLUMN mtl_active.activation IS 'the activation that made it so, in mtl_activations; 0: none yet';
 COMMENT ON COLUMN mtl_active.last_version IS 'the highest version number given so far';
 
--- There is no foreign key to mtl_models: what was active remains true when the version is dropped. Nor from parent to
--- activation: old history may be deleted, and rollback then ends where history does.
+-- What was active remains true when the version is dropped. Old history may be deleted; rollback then ends where history does.
 CREATE TABLE mtl_activations (
-	name text COLLATE pg_catalog."C" NOT NULL REFERENCES mtl_active (name),
+	name text COLLATE pg_catalog."C" NOT NULL,
 	activation integer NOT NULL CHECK (activation > 0),
 	version integer NOT NULL,
 	parent integer CHECK (parent > 0 AND parent < activation),
@@ -338,7 +339,7 @@ ALTER TABLE mtl_active OWNER TO @extowner@;
 ALTER TABLE mtl_activations OWNER TO @extowner@;
 ALTER VIEW mtl_versions OWNER TO @extowner@;
 
--- The rows are the user's: pg_dump takes them along. It orders the tables by their foreign keys.
+-- The rows are the user's: pg_dump takes them along.
 SELECT pg_catalog.pg_extension_config_dump('@extschema@.mtl_models', '');
 SELECT pg_catalog.pg_extension_config_dump('@extschema@.mtl_active', '');
 SELECT pg_catalog.pg_extension_config_dump('@extschema@.mtl_activations', '');
@@ -355,7 +356,7 @@ SELECT pg_catalog.pg_extension_config_dump('@extschema@.mtl_activations', '');
 -- mere lock, makes the later of two transactions under REPEATABLE READ fail with a serialization error, where it would
 -- otherwise decide on what it can no longer see.
 
-CREATE FUNCTION mtl_refuse_version_change() RETURNS trigger
+CREATE FUNCTION mtl_refuse_update() RETURNS trigger
 	LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
@@ -365,7 +366,7 @@ BEGIN
 			  HINT = 'Register the model as a new version with mtl_register.';
 END
 $$;
-COMMENT ON FUNCTION mtl_refuse_version_change() IS 'trigger: versions of registered models are immutable';
+COMMENT ON FUNCTION mtl_refuse_update() IS 'trigger: versions of registered models are immutable';
 
 -- The digest stands for the model, which has no equality. Generated columns are not computed yet in a BEFORE trigger.
 CREATE TRIGGER mtl_models_immutable BEFORE UPDATE ON mtl_models
@@ -373,8 +374,32 @@ CREATE TRIGGER mtl_models_immutable BEFORE UPDATE ON mtl_models
 	WHEN (OLD.name IS DISTINCT FROM NEW.name OR OLD.version IS DISTINCT FROM NEW.version
 		OR OLD.digest IS DISTINCT FROM mtl_digest(NEW.model)
 		OR OLD.created_at IS DISTINCT FROM NEW.created_at OR OLD.created_by IS DISTINCT FROM NEW.created_by)
-	EXECUTE FUNCTION mtl_refuse_version_change();
+	EXECUTE FUNCTION mtl_refuse_update();
 COMMENT ON TRIGGER mtl_models_immutable ON mtl_models IS 'versions of registered models are immutable, but for metrics and note';
+
+CREATE FUNCTION mtl_refuse_delete() RETURNS trigger
+	LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	active integer;
+BEGIN
+	UPDATE @extschema@.mtl_active a SET last_version = a.last_version
+	WHERE a.name = OLD.name
+	RETURNING a.version INTO active;
+	IF active = OLD.version THEN
+		RAISE EXCEPTION 'version % of model "%" is active', OLD.version, OLD.name
+			USING ERRCODE = 'object_in_use',
+				  HINT = 'Activate another version first.';
+	END IF;
+
+	RETURN OLD;
+END
+$$;
+COMMENT ON FUNCTION mtl_refuse_delete() IS 'trigger: the active version of a model cannot be deleted';
+
+CREATE TRIGGER mtl_models_active BEFORE DELETE ON mtl_models
+	FOR EACH ROW EXECUTE FUNCTION mtl_refuse_delete();
+COMMENT ON TRIGGER mtl_models_active ON mtl_models IS 'the active version of a model cannot be deleted';
 
 -- Raises the error for a model ("feed", or "feed@2") of which an update or delete has found no row: either there is none, and
 -- looking it up by name gives the error that says what there is; or the caller may read it, but not change it.
@@ -529,12 +554,6 @@ AS $$
 DECLARE
 	pointer @extschema@.mtl_active := @extschema@.mtl_lock_model(name);
 BEGIN
-	IF pointer.version = version THEN
-		RAISE EXCEPTION 'version % of model "%" is active', version, name
-			USING ERRCODE = 'object_in_use',
-				  HINT = 'Activate another version first.';
-	END IF;
-
 	DELETE FROM @extschema@.mtl_models m
 	WHERE m.name = pointer.name AND m.version = mtl_drop_version.version;
 	IF NOT FOUND THEN
