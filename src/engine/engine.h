@@ -47,8 +47,9 @@ extern Size SelectionScratchSize(const Selection *selection, int nrows);
  * given to ProgramSelect(), is set to where its vectors are in scratch: row r
  * begins at results[i] + r * width of the operation.
  *
- * Raises an error when an activation leaves the float32 range (a sum overflowed
- * to infinity or became NaN in a selected result).
+ * Raises an error that names the operation when a number that is computed on the
+ * way leaves the range of float32, and for weights of a sequence whose sum is 0
+ * where they are divided by it.
  */
 extern void ProgramRun(const Program *program, const Selection *selection, int nrows,
 					   const float *floats, const int32 *ids, void *scratch,

@@ -1,0 +1,134 @@
+/*
+ * mix.c
+ *	  The operations without weights of their own, and linear combinations.
+ */
+#include "postgres.h"
+
+#include "miscadmin.h"
+
+#include "engine/program.h"
+#include "math/functions.h"
+
+/* Row r of input i of an operation. */
+static const float *
+InputRow(const Run *run, const CompiledOp *op, int i, int r)
+{
+	int			position = op->inputs[i];
+
+	return VectorsOf(run, position) + (Size) r * run->program->ops[position].width;
+}
+
+/*
+ * In double, less the largest number so that nothing overflows; exps has room for
+ * width numbers.
+ */
+static void
+SoftmaxRow(int width, const float *x, double temperature, double *exps, float *y)
+{
+	float		max = x[0];
+	double		sum = 0;
+
+	for (int u = 1; u < width; u++)
+		max = Max(max, x[u]);
+	for (int u = 0; u < width; u++)
+	{
+		exps[u] = MtlExp(((double) x[u] - max) / temperature);
+		sum += exps[u];
+	}
+	for (int u = 0; u < width; u++)
+		y[u] = exps[u] / sum;
+}
+
+void
+RunSoftmax(const Run *run, const CompiledOp *op, float *y)
+{
+	for (int r = 0; r < run->nrows; r++)
+		SoftmaxRow(op->width, InputRow(run, op, 0, r), op->u.temperature,
+				   run->temporary, y + (Size) r * op->width);
+}
+
+/*
+ * The first input is the gate, the others are the experts.
+ */
+void
+RunMix(const Run *run, const CompiledOp *op, float *y)
+{
+	memset(y, 0, sizeof(float) * run->nrows * op->width);
+	for (int r = 0; r < run->nrows; r++, y += op->width)
+	{
+		const float *gate = InputRow(run, op, 0, r);
+
+		CHECK_FOR_INTERRUPTS();
+		for (int i = 1; i < op->ninputs; i++)
+			run->kernels->add_scaled(op->width, gate[i - 1], InputRow(run, op, i, r), y);
+	}
+}
+
+static void
+CombineRowPerUnit(const Run *run, const CompiledOp *op, int r, float *y)
+{
+	for (int i = 0; i < op->ninputs; i++)
+		run->kernels->add_products(op->width, op->u.combine.weights + (Size) i * op->width,
+								   InputRow(run, op, i, r), y);
+}
+
+static void
+CombineRowSlices(const Run *run, const CompiledOp *op, int r, float *y)
+{
+	int			subspaces = op->u.combine.subspaces;
+	int			slice = op->width / subspaces;
+	const float *weight = op->u.combine.weights;
+
+	for (int g = 0; g < subspaces; g++)
+		for (int i = 0; i < op->ninputs; i++)
+			for (int h = 0; h < subspaces; h++)
+				run->kernels->add_scaled(slice, *weight++,
+										 InputRow(run, op, i, r) + h * slice, y + g * slice);
+}
+
+void
+RunCombine(const Run *run, const CompiledOp *op, float *y)
+{
+	memset(y, 0, sizeof(float) * run->nrows * op->width);
+	for (int r = 0; r < run->nrows; r++, y += op->width)
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (op->u.combine.per_unit)
+			CombineRowPerUnit(run, op, r, y);
+		else
+			CombineRowSlices(run, op, r, y);
+	}
+}
+
+void
+RunConcat(const Run *run, const CompiledOp *op, float *y)
+{
+	for (int r = 0; r < run->nrows; r++)
+		for (int i = 0; i < op->ninputs; i++)
+		{
+			int			width = run->program->ops[op->inputs[i]].width;
+
+			memcpy(y, InputRow(run, op, i, r), sizeof(float) * width);
+			y += width;
+		}
+}
+
+void
+RunPick(const Run *run, const CompiledOp *op, float *y)
+{
+	for (int r = 0; r < run->nrows; r++)
+		y[r] = InputRow(run, op, 0, r)[op->u.index];
+}
+
+void
+RunProduct(const Run *run, const CompiledOp *op, float *y)
+{
+	for (int r = 0; r < run->nrows; r++)
+	{
+		double		product = 1;
+
+		for (int i = 0; i < op->ninputs; i++)
+			product *= InputRow(run, op, i, r)[0];
+		y[r] = product;
+	}
+}

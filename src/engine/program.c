@@ -1,0 +1,115 @@
+/*
+ * program.c
+ *	  From a graph to a program: copies what a run needs.
+ */
+#include "postgres.h"
+
+#include "miscadmin.h"
+#include "utils/memutils.h"
+
+#include "engine/program.h"
+
+static void *
+Allocate(Program *program, Size size, int flags)
+{
+	void	   *chunk = palloc_extended(Max(size, 1), MCXT_ALLOC_HUGE | flags);
+
+	program->size += GetMemoryChunkSpace(chunk);
+	return chunk;
+}
+
+void *
+ProgramAlloc(Program *program, Size size)
+{
+	return Allocate(program, size, MCXT_ALLOC_ZERO);
+}
+
+float *
+ProgramAllocFloats(Program *program, Size n)
+{
+	char	   *chunk = Allocate(program, sizeof(float) * n + VECTOR_ALIGNMENT, 0);
+
+	return (float *) TYPEALIGN(VECTOR_ALIGNMENT, chunk);
+}
+
+float *
+ProgramCopyFloats(Program *program, const void *data, Size n)
+{
+	return memcpy(ProgramAllocFloats(program, n), data, sizeof(float) * n);
+}
+
+char *
+ProgramCopyName(Program *program, const char *name)
+{
+	Size		size = strlen(name) + 1;
+
+	return memcpy(ProgramAlloc(program, size), name, size);
+}
+
+void
+ProgramNeedTemporary(Program *program, int n)
+{
+	program->ntemporary = Max(program->ntemporary, n);
+}
+
+static void
+CompileOp(Program *program, const Graph *graph, const GraphOp *op, CompiledOp *compiled)
+{
+	compiled->kind = op->kind;
+	compiled->name = ProgramCopyName(program, op->name);
+	compiled->width = op->width;
+	compiled->ninputs = op->ninputs;
+	compiled->inputs = ProgramAlloc(program, sizeof(int) * op->ninputs);
+	memcpy(compiled->inputs, op->inputs, sizeof(int) * op->ninputs);
+
+	switch (op->kind)
+	{
+		case OP_INPUT:
+			compiled->u.input = CompileInput(program, graph->layout, op);
+			break;
+		case OP_LAYER:
+			compiled->u.layer = CompileLayer(program, op);
+			break;
+		case OP_SOFTMAX:
+			compiled->u.temperature = op->temperature;
+			ProgramNeedTemporary(program, op->width);
+			break;
+		case OP_COMBINE:
+			compiled->u.combine.subspaces = op->subspaces;
+			compiled->u.combine.per_unit = op->per_unit;
+			compiled->u.combine.weights =
+				ProgramCopyFloats(program, op->weights, op->per_unit ?
+								  (Size) op->ninputs * op->width :
+								  (Size) op->subspaces * op->ninputs * op->subspaces);
+			break;
+		case OP_PICK:
+			compiled->u.index = op->index;
+			break;
+		case OP_MIX:
+		case OP_CONCAT:
+		case OP_PRODUCT:
+			break;
+	}
+}
+
+Program *
+ProgramCompile(const Graph *graph)
+{
+	Program    *program = palloc0(sizeof(Program));
+
+	program->size = GetMemoryChunkSpace(program);
+	program->nops = graph->nops;
+	program->ops = ProgramAlloc(program, sizeof(CompiledOp) * graph->nops);
+	for (int i = 0; i < graph->nops; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		CompileOp(program, graph, &graph->ops[i], &program->ops[i]);
+	}
+	return program;
+}
+
+Size
+ProgramSize(const Program *program)
+{
+	return program->size;
+}
