@@ -227,6 +227,25 @@ EXCEPTION WHEN division_by_zero THEN
 END
 $$;
 
+-- also when the same expression is evaluated before and after
+DO $$
+DECLARE
+	value real;
+BEGIN
+	FOR i IN 1..3 LOOP
+		BEGIN
+			IF i = 2 THEN
+				PERFORM mtl_activate('feed', 5);
+			END IF;
+			value := mtl_score('feed', ARRAY[1, 1], 'value');
+			RAISE division_by_zero;
+		EXCEPTION WHEN division_by_zero THEN
+			RAISE NOTICE 'value %', value;
+		END;
+	END LOOP;
+END
+$$;
+
 -- expressions of PL/pgSQL are prepared once, but look the name up each time
 DO $$
 DECLARE
