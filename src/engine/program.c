@@ -5,6 +5,7 @@
 #include "postgres.h"
 
 #include "miscadmin.h"
+#include "utils/hsearch.h"
 #include "utils/memutils.h"
 
 #include "engine/program.h"
@@ -52,8 +53,41 @@ ProgramNeedTemporary(Program *program, int n)
 	program->ntemporary = Max(program->ntemporary, n);
 }
 
+/* The layer that was compiled from a weight tensor. */
+typedef struct LayerEntry
+{
+	const Tensor *weight;		/* hash key */
+	CompiledLayer *layer;
+} LayerEntry;
+
+static HTAB *
+CreateLayerTable(void)
+{
+	HASHCTL		control = {0};
+
+	control.keysize = sizeof(const Tensor *);
+	control.entrysize = sizeof(LayerEntry);
+	control.hcxt = CurrentMemoryContext;
+	return hash_create("mtl_rank layers", 64, &control, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+}
+
+/*
+ * Stacked mixtures apply one layer to each task's vector: its weights are packed
+ * once, or a small file could ask for a large program.
+ */
+static CompiledLayer *
+CompileSharedLayer(Program *program, HTAB *layers, const GraphOp *op)
+{
+	bool		found;
+	LayerEntry *entry = hash_search(layers, &op->weight, HASH_ENTER, &found);
+
+	if (!found)
+		entry->layer = CompileLayer(program, op);
+	return entry->layer;
+}
+
 static void
-CompileOp(Program *program, const Graph *graph, const GraphOp *op, CompiledOp *compiled)
+CompileOp(Program *program, const Graph *graph, HTAB *layers, const GraphOp *op, CompiledOp *compiled)
 {
 	compiled->kind = op->kind;
 	compiled->name = ProgramCopyName(program, op->name);
@@ -68,7 +102,7 @@ CompileOp(Program *program, const Graph *graph, const GraphOp *op, CompiledOp *c
 			compiled->u.input = CompileInput(program, graph->layout, op);
 			break;
 		case OP_LAYER:
-			compiled->u.layer = CompileLayer(program, op);
+			compiled->u.layer = CompileSharedLayer(program, layers, op);
 			break;
 		case OP_SOFTMAX:
 			compiled->u.temperature = op->temperature;
@@ -96,6 +130,7 @@ Program *
 ProgramCompile(const Graph *graph)
 {
 	Program    *program = palloc0(sizeof(Program));
+	HTAB	   *layers = CreateLayerTable();
 
 	program->size = GetMemoryChunkSpace(program);
 	program->nops = graph->nops;
@@ -103,8 +138,9 @@ ProgramCompile(const Graph *graph)
 	for (int i = 0; i < graph->nops; i++)
 	{
 		CHECK_FOR_INTERRUPTS();
-		CompileOp(program, graph, &graph->ops[i], &program->ops[i]);
+		CompileOp(program, graph, layers, &graph->ops[i], &program->ops[i]);
 	}
+	hash_destroy(layers);
 	return program;
 }
 

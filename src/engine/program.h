@@ -95,7 +95,7 @@ typedef struct CompiledOp
 	union
 	{
 		CompiledInput *input;	/* OP_INPUT */
-		CompiledLayer *layer;	/* OP_LAYER */
+		CompiledLayer *layer;	/* OP_LAYER; one for all operations with its weight */
 		double		temperature;	/* OP_SOFTMAX */
 		struct
 		{

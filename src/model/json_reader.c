@@ -139,7 +139,7 @@ IsKnownKey(const JsonObject *object, const char *key, int length)
 	{
 		const char *known = lfirst(cell);
 
-		if (strlen(known) == length && memcmp(known, key, length) == 0)
+		if (strlen(known) == (Size) length && memcmp(known, key, length) == 0)
 			return true;
 	}
 	return false;

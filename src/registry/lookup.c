@@ -25,14 +25,18 @@ typedef enum RegistryQuery
 
 #define NUM_QUERIES (QUERY_VERSIONS + 1)
 
-/* %1$s is the extension's schema, quoted. */
+/*
+ * %1$s is the extension's schema, quoted.  The cast is a check: the tables belong
+ * to the role that installed the extension, who can put a column of another type
+ * in their place.
+ */
 static const char *const query_texts[NUM_QUERIES] = {
 	[QUERY_ACTIVE] =
-	"SELECT m.model FROM %1$s.mtl_active a JOIN %1$s.mtl_models m"
+	"SELECT m.model::%1$s.mtl_model FROM %1$s.mtl_active a JOIN %1$s.mtl_models m"
 	" ON m.name OPERATOR(pg_catalog.=) a.name AND m.version OPERATOR(pg_catalog.=) a.version"
 	" WHERE a.name OPERATOR(pg_catalog.=) $1",
 	[QUERY_VERSION] =
-	"SELECT m.model FROM %1$s.mtl_models m"
+	"SELECT m.model::%1$s.mtl_model FROM %1$s.mtl_models m"
 	" WHERE m.name OPERATOR(pg_catalog.=) $1 AND m.version OPERATOR(pg_catalog.=) $2",
 	[QUERY_NAMES] =
 	"SELECT DISTINCT m.name FROM %1$s.mtl_models m ORDER BY 1",

@@ -140,3 +140,25 @@ SELECT * FROM best;
 SELECT pg_stat_force_next_flush();
 SELECT idx_scan > 0 AS index_used FROM pg_stat_user_indexes WHERE indexrelname = 'by_score';
 SELECT others FROM kept;
+
+-- a layer that is applied for each of many tasks is kept once
+CREATE TABLE stacked AS
+SELECT model_file(
+	jsonb_build_object('format', 1,
+		'architecture', '{"type": "mmoe", "levels": [{"num_experts": 1, "expert": {"hidden_units": [64]}, "mix": "task"},
+			{"num_experts": 1, "expert": {"hidden_units": [64]}}]}'::jsonb,
+		'features', '[{"name": "a", "kind": "dense"}]'::jsonb,
+		'tasks', (SELECT jsonb_agg(jsonb_build_object('name', 't' || t, 'type', 'regression') ORDER BY t) FROM generate_series(1, 100) t))::text,
+	VARIADIC ARRAY[
+		f32('level.0.expert.0.0.weight', '{64,1}', VARIADIC array_fill(1, '{64}')::real[]),
+		f32('level.0.expert.0.0.bias', '{64}', VARIADIC array_fill(0, '{64}')::real[]),
+		f32('level.1.expert.0.0.weight', '{64,64}', VARIADIC array_fill(1, '{4096}')::real[]),
+		f32('level.1.expert.0.0.bias', '{64}', VARIADIC array_fill(0, '{64}')::real[])]
+	|| (SELECT array_agg(f32(format('level.0.task.t%s.gate.logit.weight', t), '{1,1}', 1)) FROM generate_series(1, 100) t)
+	|| (SELECT array_agg(f32(format('level.1.task.t%s.gate.logit.weight', t), '{1,64}', VARIADIC array_fill(1, '{64}')::real[])) FROM generate_series(1, 100) t)
+	|| (SELECT array_agg(f32(format('task.t%s.tower.logit.weight', t), '{1,64}', VARIADIC array_fill(1, '{64}')::real[])) FROM generate_series(1, 100) t)
+	|| (SELECT array_agg(f32(format('task.t%s.tower.logit.bias', t), '{1}', t)) FROM generate_series(1, 100) t))::mtl_model AS model;
+\c -
+SET search_path = cache, public;
+SELECT (mtl_score(model, ARRAY[1]))[1:2], (mtl_score(model, ARRAY[1]))[100] FROM stacked;
+SELECT total_bytes < 1000000 AS shared FROM pg_backend_memory_contexts WHERE name = 'mtl_rank model';
