@@ -86,24 +86,6 @@ JsonbFromUtf8(const char *bytes, Size length, const char *what)
 	return DatumGetJsonbP(jsonb);
 }
 
-/*
- * The root of a jsonb document as a value; error unless it is an object.
- */
-static JsonObject *
-OpenRoot(Jsonb *jsonb, const char *path)
-{
-	JsonbValue	root;
-
-	if (!JB_ROOT_IS_OBJECT(jsonb))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
-				 errmsg("invalid model: the %s is not a JSON object", path)));
-	root.type = jbvBinary;
-	root.val.binary.data = &jsonb->root;
-	root.val.binary.len = VARSIZE(jsonb) - VARHDRSZ;
-	return JsonObjectOpen(&root, path);
-}
-
 char *
 TensorShapeText(int ndims, const int64 *dims)
 {
@@ -411,7 +393,7 @@ ModelFileRead(const char *bytes, Size size)
 	file->bytes = bytes;
 	file->size = size;
 
-	header = OpenRoot(JsonbFromUtf8(bytes + LENGTH_SIZE, header_length, "header"), "header");
+	header = JsonObjectOpen(JsonRoot(JsonbFromUtf8(bytes + LENGTH_SIZE, header_length, "header")), "header");
 	metadata = JsonGetObject(header, "__metadata__");
 	if (metadata == NULL)
 		ereport(ERROR,

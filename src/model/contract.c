@@ -346,17 +346,7 @@ Contract *
 ContractParse(const Jsonb *jsonb)
 {
 	Contract   *contract = palloc0(sizeof(Contract));
-	JsonbValue	root;
-	JsonObject *object;
-
-	if (!JB_ROOT_IS_OBJECT(jsonb))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
-				 errmsg("invalid model: the contract is not a JSON object")));
-	root.type = jbvBinary;
-	root.val.binary.data = unconstify(JsonbContainer *, &jsonb->root);
-	root.val.binary.len = VARSIZE(jsonb) - VARHDRSZ;
-	object = JsonObjectOpen(&root, "");
+	JsonObject *object = JsonObjectOpen(JsonRoot(jsonb), "");
 
 	CheckFormat(object);
 	ParseFeatures(contract, object);

@@ -98,6 +98,21 @@ JsonCheckNumbers(Jsonb *json, const char *what)
 	}
 }
 
+JsonbValue *
+JsonRoot(const Jsonb *json)
+{
+	JsonbContainer *container = unconstify(JsonbContainer *, &json->root);
+	JsonbValue *value = palloc(sizeof(JsonbValue));
+
+	if (!JsonbExtractScalar(container, value))
+	{
+		value->type = jbvBinary;
+		value->val.binary.data = container;
+		value->val.binary.len = VARSIZE(json) - VARHDRSZ;
+	}
+	return value;
+}
+
 JsonObject *
 JsonObjectOpen(const JsonbValue *value, const char *path)
 {

@@ -32,6 +32,9 @@ typedef struct JsonArray
  */
 extern void JsonCheckNumbers(Jsonb *json, const char *what);
 
+/* The whole document as a value. */
+extern JsonbValue *JsonRoot(const Jsonb *json);
+
 /*
  * Opens value, which must be an object, for reading; path is what errors call
  * it ("" for the contract itself).

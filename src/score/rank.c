@@ -152,16 +152,12 @@ ParseWeights(ScoreCall *call, Jsonb *weights)
 {
 	const Contract *contract = call->model->contract;
 	MemoryContext caller;
-	JsonbValue	root;
 	RankFormula *formula;
 
 	CheckWeights(weights);
 	ScoreCallReset(call);
 	caller = MemoryContextSwitchTo(call->context);
-	root.type = jbvBinary;
-	root.val.binary.data = &weights->root;
-	root.val.binary.len = VARSIZE(weights) - VARHDRSZ;
-	formula = RankFormulaParse(contract, &root, "weights",
+	formula = RankFormulaParse(contract, JsonRoot(weights), "weights",
 							   contract->rank && contract->rank->product);
 	weights = (Jsonb *) memcpy(palloc(VARSIZE(weights)), weights, VARSIZE(weights));
 	MemoryContextSwitchTo(caller);
