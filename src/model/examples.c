@@ -51,7 +51,7 @@ ExamplesRead(const Contract *contract, ModelFile *file)
 			ereport(ERROR,
 					(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
 					 errmsg("invalid model: row %d of tensor \"%s\" is not a JSON object",
-							nrows, ROWS_TENSOR)));
+							nrows + 1, ROWS_TENSOR)));
 		examples->rows[nrows++] = JsonbValueToJsonb(&value);
 	}
 	return examples;

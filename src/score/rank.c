@@ -138,12 +138,17 @@ CheckWeights(Jsonb *weights)
 	iterator = JsonbIteratorInit(&weights->root);
 	while ((token = JsonbIteratorNext(&iterator, &value, true)) != WJB_DONE)
 	{
-		if (token == WJB_VALUE &&
-			(value.type != jbvNumeric || !isfinite(NumericToDouble(value.val.numeric))))
+		if (token != WJB_VALUE)
+			continue;
+		if (value.type != jbvNumeric)
 			ereport(ERROR,
 					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					 errmsg("a rank weight is %s, expected a number in the range of a double",
-							JsonTypeName(&value))));
+					 errmsg("a rank weight is %s, expected a number", JsonTypeName(&value)),
+					 errhint("Give a weight per task, as in '{\"ctr\": 1, \"cvr\": 4}'.")));
+		if (!isfinite(NumericToDouble(value.val.numeric)))
+			ereport(ERROR,
+					(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
+					 errmsg("a rank weight is outside the range of a double")));
 	}
 }
 

@@ -50,6 +50,12 @@ CompareScore(ReturnSetInfo *result, const Contract *contract, int example, int o
 }
 
 static void
+ExampleErrorContext(void *example)
+{
+	errcontext("example %d of the model", *(int *) example);
+}
+
+static void
 ReplayExamples(ReturnSetInfo *result, const LoadedModel *model, const Examples *examples)
 {
 	const Contract *contract = model->contract;
@@ -59,21 +65,30 @@ ReplayExamples(ReturnSetInfo *result, const LoadedModel *model, const Examples *
 	const float **scores = palloc(sizeof(float *) * contract->noutputs);
 	void	   *scratch = palloc_extended(Max(SelectionScratchSize(selection, 1), 1), MCXT_ALLOC_HUGE);
 	MemoryContext row = AllocSetContextCreate(CurrentMemoryContext, "mtl_rank row", ALLOCSET_SMALL_SIZES);
+	ErrorContextCallback context;
+	int			example;
+
+	context.callback = ExampleErrorContext;
+	context.arg = &example;
+	context.previous = error_context_stack;
+	error_context_stack = &context;
 
 	for (int i = 0; i < examples->nrows; i++)
 	{
 		MemoryContext caller = MemoryContextSwitchTo(row);
 
 		CHECK_FOR_INTERRUPTS();
+		example = i + 1;
 		EncodeJsonb(model->encoder, examples->rows[i], floats, ids);
 		ProgramRun(model->program, selection, 1, floats, ids, scratch, scores);
 		for (int k = 0; k < contract->noutputs; k++)
-			CompareScore(result, contract, i + 1, k,
+			CompareScore(result, contract, example, k,
 						 TensorFloat(examples->scores, (int64) i * contract->noutputs + k),
 						 scores[k][0]);
 		MemoryContextSwitchTo(caller);
 		MemoryContextReset(row);
 	}
+	error_context_stack = context.previous;
 }
 
 /* mtl_verify(model) */
