@@ -60,6 +60,10 @@ EXPLAIN (COSTS off) EXECUTE compare;
 EXECUTE compare;
 SET parallel_leader_participation = off;
 EXECUTE compare;
+-- by name: each worker looks the model up
+SELECT mtl_register('forms', model) FROM forms_model;
+EXPLAIN (COSTS off) SELECT count(*) FROM many i WHERE mtl_score('forms', i) = scores;
+SELECT count(*) FROM many i WHERE mtl_score('forms', i) = scores;
 RESET parallel_leader_participation;
 SET max_parallel_workers_per_gather = 0;
 SELECT count(*), count(*) FILTER (WHERE mtl_score(model, i) = scores) AS same
