@@ -1,13 +1,15 @@
 #!/usr/bin/python3
 """Writes a psql script that sends mutated models to the server, and calls fuzz_models() on them, chunk by chunk.
 
-usage: mutate.py --seeds DIR --count N [--seed S] [--only NUMBER]
+usage: mutate.py --seeds DIR --count N [--seed S] [--only=NUMBER]
 
-DIR is what test/oracle/generate.py wrote; small models that together have every switch are mutated. A mutant depends on DIR, the
-seed and its number alone: --only writes the file of that number to standard output.
+DIR is what test/oracle/generate.py wrote; small models that together have every switch are mutated. A model depends on DIR, the
+seed and its number alone: --only=NUMBER writes the file of that number to standard output, and its row to standard error. On top of
+the N mutants come the seeds as they are and the models of extremes.py, with negative numbers.
 """
 
 import argparse
+import itertools
 import json
 import os
 import queue
@@ -21,7 +23,7 @@ from draw import Draw
 from extremes import EXTREMES
 from mutant import Mutant
 
-CHUNK = 2500            # models between two looks at the memory
+CHUNK = 2500            # models between two looks at the memory, at most
 BUFFERED = 4            # chunks that are ready before the server asks for them
 EXTRA_SEEDS = 60        # besides those that are needed for the switches
 LARGEST_SEED = 8192
@@ -67,29 +69,45 @@ def read_seeds(directory):
     return seeds
 
 
-def mutant(seed, number, seeds):
-    """File, row and description. The first are the extreme models, and then the seeds as they are."""
-    if number < len(EXTREMES):
-        label, make = EXTREMES[number]
-        return *make(), "extreme: " + label
-    number -= len(EXTREMES)
-    if number < len(seeds):
-        return seeds[number].file, seeds[number].row, "unchanged"
-    data, source, kind = mutations.mutate(Draw(seed, number), seeds)
-    return data, seeds[source].row, kind
+def extreme(place):
+    label, make = EXTREMES[place]
+    return *make(), "extreme: " + label
+
+
+def model(seed, number, seeds):
+    """File, row and description. From 0 on they are mutants; before them come the seeds as they are, and the extreme models."""
+    if number >= 0:
+        data, source, kind = mutations.mutate(Draw(seed, number), seeds)
+        return data, seeds[source].row, kind
+    if number >= -len(EXTREMES):
+        return extreme(-1 - number)
+    unchanged = seeds[-1 - number - len(EXTREMES)]
+    return unchanged.file, unchanged.row, "unchanged"
 
 
 def copy_field(text):
     return text.replace("\\", "\\\\").replace("\n", "\\n").replace("\r", "\\r").replace("\t", "\\t")
 
 
-def write_script(count, chunk, one):
-    """The chunks are made while the server works on those before them."""
-    chunks = queue.Queue(BUFFERED)
+def chunks(numbers, phase, one):
+    """The script for these models, in pieces of text."""
+    size = min(CHUNK, max(len(numbers) // 20, 1))
+    for start in range(0, len(numbers), size):
+        lines = ["COPY fuzz_input FROM STDIN;\n"]
+        for number in numbers[start:start + size]:
+            data, row, kind = one(number)
+            lines.append("%d\t%s\t%s\t\\\\x%s\n" % (number, kind, copy_field(json.dumps(row)), data.hex()))
+        lines.append("\\.\nCALL fuzz_models();\nCALL fuzz_look('%s');\n" % phase)
+        yield "".join(lines)
+
+
+def write_script(texts):
+    """The texts are made while the server works on those before them."""
+    ready = queue.Queue(BUFFERED)
 
     def write():
         try:
-            for text in iter(chunks.get, None):
+            for text in iter(ready.get, None):
                 sys.stdout.write(text)
             sys.stdout.flush()
         except BrokenPipeError:
@@ -97,14 +115,9 @@ def write_script(count, chunk, one):
 
     writer = threading.Thread(target=write)
     writer.start()
-    for start in range(0, count, chunk):
-        lines = ["COPY fuzz_input FROM STDIN;\n"]
-        for number in range(start, min(start + chunk, count)):
-            data, row, kind = one(number)
-            lines.append("%d\t%s\t%s\t\\\\x%s\n" % (number, kind, copy_field(json.dumps(row)), data.hex()))
-        lines.append("\\.\nCALL fuzz_models();\nCALL fuzz_look('models');\n")
-        chunks.put("".join(lines))
-    chunks.put(None)
+    for text in texts:
+        ready.put(text)
+    ready.put(None)
     writer.join()
 
 
@@ -117,12 +130,20 @@ def main():
     options = parser.parse_args()
 
     seeds = read_seeds(options.seeds)
+
+    def one(number):
+        return model(options.seed, number, seeds)
+
     if options.only is not None:
-        data, row, kind = mutant(options.seed, options.only, seeds)
+        data, row, kind = one(options.only)
         sys.stdout.buffer.write(data)
         sys.stderr.write("%s\n%s\n" % (kind, json.dumps(row)))
     else:
-        write_script(options.count, min(CHUNK, max(options.count // 20, 1)), lambda number: mutant(options.seed, number, seeds))
+        # The extreme models come last: what they leave in the allocator's hands could hide a leak.
+        first, last = -len(EXTREMES) - len(seeds), -len(EXTREMES)
+        write_script(itertools.chain(chunks(range(first, last), "unchanged", one),
+                                     chunks(range(options.count), "mutants", one),
+                                     chunks(range(last, 0), "extremes", one)))
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 # superuser. FUZZ_COUNT says how many models, FUZZ_SEED which; a fifth as many rows come on top, twice. Fails when the session is lost, and
 # for any error that is not about the input, for leaked memory, and for anything that takes over a second; see report.sql.
 #
-# To look at a model that the report names: generate.py and mutate.py as below, with --only NUMBER.
+# To look at a model that the report names: generate.py and mutate.py as below, with --only=NUMBER.
 set -euo pipefail
 
 here=$(cd "$(dirname "$0")" && pwd)
