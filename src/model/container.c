@@ -58,11 +58,12 @@ JsonbFromUtf8(const char *bytes, Size length, const char *what)
 	char	   *text;
 	volatile Datum jsonb = (Datum) 0;
 
-	if (length > MaxAllocSize / 2)
+	/* parsed, JSON may take fifty times its size */
+	if (length > MTL_MAX_JSON_SIZE)
 		ereport(ERROR,
 				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-				 errmsg("invalid model: the %s has %zu bytes, the limit is %zu",
-						what, length, MaxAllocSize / 2)));
+				 errmsg("invalid model: the %s has %zu bytes, the limit is %d",
+						what, length, MTL_MAX_JSON_SIZE)));
 
 	if (memchr(bytes, '\0', length) != NULL || !pg_verify_mbstr(PG_UTF8, bytes, length, true))
 		ereport(ERROR,
@@ -346,11 +347,11 @@ HeaderLength(const char *bytes, Size size)
 				 errmsg("invalid model: header of " UINT64_FORMAT " bytes in a file of %zu bytes",
 						length, size),
 				 errhint("The file is truncated, or is not a safetensors file.")));
-	if (length > MTL_MAX_HEADER_SIZE)
+	if (length > MTL_MAX_JSON_SIZE)
 		ereport(ERROR,
 				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
 				 errmsg("invalid model: header of " UINT64_FORMAT " bytes exceeds the limit of %d bytes",
-						length, MTL_MAX_HEADER_SIZE)));
+						length, MTL_MAX_JSON_SIZE)));
 	return length;
 }
 

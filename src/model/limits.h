@@ -9,7 +9,7 @@
 #ifndef MTL_RANK_LIMITS_H
 #define MTL_RANK_LIMITS_H
 
-#define MTL_MAX_HEADER_SIZE		(16 * 1024 * 1024)	/* bytes of safetensors header */
+#define MTL_MAX_JSON_SIZE		(16 * 1024 * 1024)	/* bytes of the header, of the examples' rows */
 #define MTL_MAX_TENSORS			100000
 #define MTL_MAX_DIMS			4
 #define MTL_MAX_NAME			63	/* bytes of a feature, table or task name */
