@@ -141,7 +141,6 @@ ParseTask(Contract *contract, Task *task, JsonObject *object, const NameIndex *n
 	static const char *const types[] = {"binary", "regression", "multiclass", "product", NULL};
 	static const char *const heads[] = {"sigmoid", "softmax", NULL};
 
-	(void) JsonGet(object, "name");
 	task->type = JsonGetChoice(object, "type", types, -1);
 	task->hidden = JsonGetBool(object, "hidden", false);
 	if (task->type == TASK_BINARY)
@@ -159,6 +158,7 @@ static void
 ParseTasks(Contract *contract, JsonObject *object)
 {
 	JsonArray  *array = JsonNeedArray(object, "tasks");
+	JsonObject **tasks;
 	char	  **names;
 	NameIndex  *index;
 
@@ -168,20 +168,20 @@ ParseTasks(Contract *contract, JsonObject *object)
 				 errmsg("invalid model: %d tasks, expected 1 to %d", array->length, MTL_MAX_TASKS)));
 	contract->ntasks = array->length;
 	contract->tasks = palloc0(sizeof(Task) * array->length);
+	tasks = palloc(sizeof(JsonObject *) * array->length);
 	names = palloc(sizeof(char *) * array->length);
 	for (int i = 0; i < array->length; i++)
 	{
-		JsonObject *object = JsonArrayObject(array, i);
-
-		names[i] = JsonNeedString(object, "name");
-		CheckName(names[i], JsonKeyPath(object, "name"));
+		tasks[i] = JsonArrayObject(array, i);
+		names[i] = JsonNeedString(tasks[i], "name");
+		CheckName(names[i], JsonKeyPath(tasks[i], "name"));
 		contract->tasks[i].name = names[i];
 	}
 	CheckDistinct(names, array->length, "task");
 
 	index = NameIndexCreate(names, array->length);
 	for (int i = 0; i < array->length; i++)
-		ParseTask(contract, &contract->tasks[i], JsonArrayObject(array, i), index);
+		ParseTask(contract, &contract->tasks[i], tasks[i], index);
 }
 
 /*

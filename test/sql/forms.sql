@@ -56,7 +56,6 @@ SET parallel_tuple_cost = 0;
 SET max_parallel_workers_per_gather = 2;
 PREPARE compare AS
 SELECT count(*), count(*) FILTER (WHERE mtl_score((SELECT model FROM forms_model), i) = scores) AS same FROM many i;
-EXPLAIN (COSTS off) EXECUTE compare;
 EXECUTE compare;
 SET parallel_leader_participation = off;
 EXECUTE compare;
