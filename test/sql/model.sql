@@ -157,6 +157,15 @@ CALL refused_contract('{"examples": {"count": 1}}');
 CALL refused(model_file(contract('{"examples": {"count": 2}}'), f32('task.value.tower.logit.weight', '{1,2}', 2, 3),
 	f32('task.value.tower.logit.bias', '{1}', 1), f32('examples.scores', '{2,1}', 1, 2), u8('examples.rows', '[{"a": 1}]')));
 
+CALL refused_contract('{"architecture": {"type": "asymmetric_sharing", "bottom": {}, "reads": {"value": ["b", "b"]}},
+	"tasks": [{"name": "value", "type": "regression"}, {"name": "b", "type": "binary"}, {"name": "c", "type": "binary"}]}');
+-- numbers that are a few bytes in JSON and dear to read
+CALL refused_contract('{"provenance": {"number": 1e1100}}');
+CALL refused_contract('{"provenance": {"number": [1, {"deep": 1e-1101}]}}');
+CALL refused_contract('{"provenance": {"number": 1e1099}}');
+CALL refused(model_file(contract('{"examples": {"count": 2}}'), f32('task.value.tower.logit.weight', '{1,2}', 2, 3),
+	f32('task.value.tower.logit.bias', '{1}', 1), f32('examples.scores', '{2,1}', 1, 2), u8('examples.rows', repeat(' ', 16 * 1024 * 1024 + 1))));
+
 -- sizes
 SET mtl_rank.max_model_size = '1MB';
 CALL refused(linear() || convert_to(repeat(' ', 1024 * 1024), 'UTF8'));
