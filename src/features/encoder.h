@@ -45,6 +45,9 @@ extern FeatureSource *FeatureSourceCreate(const Encoder *encoder, Oid type, Oid 
 extern void FeatureSourceEncode(FeatureSource *source, Datum row, Datum second_row,
 								float *floats, int32 *ids);
 
+/* Numbers that a feature takes in the array form. */
+extern int	ArrayPlaces(const Feature *feature);
+
 /* Encodes a row in jsonb form (also used to replay stored examples). */
 extern void EncodeJsonb(const Encoder *encoder, Jsonb *row, float *floats, int32 *ids);
 

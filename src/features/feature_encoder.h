@@ -135,9 +135,6 @@ extern void EncodeSlots(const Encoder *encoder, ReadSlot read, void *form,
 /* The names as a message lists them: "a", "b". */
 extern char *NamesShow(List *names);
 
-/* encode_array.c: numbers that a feature takes in the array form. */
-extern int	ArrayPlaces(const Feature *feature);
-
 /* encode_array.c, encode_row.c, encode_jsonb.c */
 extern FeatureSource *ArraySourceCreate(const Encoder *encoder, Oid type, MemoryContext context);
 extern FeatureSource *RowSourceCreate(const Encoder *encoder, MemoryContext context, int nrows);

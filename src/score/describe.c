@@ -15,6 +15,7 @@
 #include "utils/tuplestore.h"
 
 #include "compat.h"
+#include "features/encoder.h"
 #include "graph/graph.h"
 #include "score/model_argument.h"
 
@@ -49,19 +50,6 @@ mtl_tasks(PG_FUNCTION_ARGS)
 /* ------------------------------------------------------------- features */
 
 #define NUM_FEATURE_COLUMNS 7	/* position, name, kind, width, columns, missing, detail */
-
-/*
- * Places that the feature takes in the array form.
- */
-static int
-FeatureWidth(const Feature *feature)
-{
-	if (feature->kind == FEATURE_DENSE)
-		return feature->width;
-	if (feature->kind == FEATURE_SPARSE)
-		return 1;
-	return feature->max_length * (feature->weights_column ? 2 : 1);
-}
 
 /*
  * The columns of a row that the feature reads.
@@ -135,12 +123,12 @@ mtl_features(PG_FUNCTION_ARGS)
 		values[0] = Int32GetDatum(position);
 		values[1] = CStringGetTextDatum(feature->name);
 		values[2] = CStringGetTextDatum(kinds[feature->kind]);
-		values[3] = Int32GetDatum(FeatureWidth(feature));
+		values[3] = Int32GetDatum(ArrayPlaces(feature));
 		values[4] = FeatureColumns(feature);
 		values[5] = CStringGetTextDatum(MissingText(feature));
 		values[6] = JsonbPGetDatum(JsonbValueToJsonb(getIthJsonbValueFromContainer(json, i)));
 		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
-		position += FeatureWidth(feature);
+		position += ArrayPlaces(feature);
 	}
 	return (Datum) 0;
 }
