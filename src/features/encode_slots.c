@@ -9,6 +9,7 @@
 #include "compat.h"
 #include "features/feature_encoder.h"
 #include "features/feature_value.h"
+#include "model/names.h"
 
 /* One row on its way. */
 typedef struct SlotEncoding
@@ -29,7 +30,7 @@ NamesShow(List *names)
 
 	initStringInfo(&shown);
 	foreach(cell, names)
-		appendStringInfo(&shown, "%s\"%s\"", shown.len > 0 ? ", " : "", (char *) lfirst(cell));
+		AppendQuotedName(&shown, lfirst(cell));
 	return shown.data;
 }
 

@@ -15,6 +15,7 @@
 #include "model/container.h"
 #include "model/digest.h"
 #include "model/json_reader.h"
+#include "model/names.h"
 
 #define LENGTH_SIZE 8			/* bytes of the header's length */
 
@@ -464,7 +465,7 @@ ModelFileCheckAllUsed(const ModelFile *file)
 		if (file->tensors[i].used)
 			continue;
 		if (nunused < 10)
-			appendStringInfo(&names, "%s\"%s\"", nunused == 0 ? "" : ", ", file->tensors[i].name);
+			AppendQuotedName(&names, file->tensors[i].name);
 		nunused++;
 	}
 	if (nunused > 10)

@@ -242,7 +242,7 @@ OutputNames(const Contract *contract)
 
 	initStringInfo(&names);
 	for (int i = 0; i < contract->noutputs; i++)
-		appendStringInfo(&names, "%s\"%s\"", i == 0 ? "" : ", ", contract->outputs[i].name);
+		AppendQuotedName(&names, contract->outputs[i].name);
 	return names.data;
 }
 

@@ -14,6 +14,7 @@
 
 #include "compat.h"
 #include "model/json_reader.h"
+#include "model/names.h"
 #include "model/value.h"
 
 struct JsonObject
@@ -393,7 +394,7 @@ JsonValueChoice(const char *value, const char *path, const char *const *names)
 
 	initStringInfo(&known);
 	for (int i = 0; names[i] != NULL; i++)
-		appendStringInfo(&known, "%s\"%s\"", i == 0 ? "" : ", ", names[i]);
+		AppendQuotedName(&known, names[i]);
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
 			 errmsg("invalid model: \"%s\" has the unknown value \"%s\"", path, value),

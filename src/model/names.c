@@ -1,6 +1,6 @@
 /*
  * names.c
- *	  Finds a name's position in a list.
+ *	  Lists of names: finding a name's position, and showing them in messages.
  */
 #include "postgres.h"
 
@@ -58,4 +58,10 @@ NameIndexHasTwins(const NameIndex *index, int *first, int *second)
 			return true;
 	}
 	return false;
+}
+
+void
+AppendQuotedName(StringInfo list, const char *name)
+{
+	appendStringInfo(list, "%s\"%s\"", list->len > 0 ? ", " : "", name);
 }

@@ -1,6 +1,6 @@
 /*
  * names.h
- *	  Finds a name's position in a list.
+ *	  Lists of names: finding a name's position, and showing them in messages.
  *
  * Lists of a contract have thousands of names, and name each other: searched one
  * by one, a file of some megabytes would take seconds.
@@ -9,6 +9,8 @@
 #define MTL_RANK_NAMES_H
 
 #include "postgres.h"
+
+#include "lib/stringinfo.h"
 
 typedef struct NameIndex
 {
@@ -25,5 +27,8 @@ extern int	NameIndexFind(const NameIndex *index, const char *name);
 
 /* Two positions that have the same name; false if there are none. */
 extern bool NameIndexHasTwins(const NameIndex *index, int *first, int *second);
+
+/* Appends a name to a list as messages show it: "a", "b". */
+extern void AppendQuotedName(StringInfo list, const char *name);
 
 #endif							/* MTL_RANK_NAMES_H */

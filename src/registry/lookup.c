@@ -10,6 +10,7 @@
 #include "utils/lsyscache.h"
 
 #include "compat.h"
+#include "model/names.h"
 #include "registry/lookup.h"
 
 /* Names that an error lists at most. */
@@ -118,8 +119,7 @@ ListResult(uint64 nrows)
 
 	initStringInfo(&list);
 	for (uint64 i = 0; i < Min(nrows, MAX_NAMES_LISTED); i++)
-		appendStringInfo(&list, "%s\"%s\"", i == 0 ? "" : ", ",
-						 SPI_getvalue(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1));
+		AppendQuotedName(&list, SPI_getvalue(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1));
 	if (nrows > MAX_NAMES_LISTED)
 		appendStringInfoString(&list, ", ...");
 	return list.data;
