@@ -402,7 +402,7 @@ ModelFileRead(const char *bytes, Size size)
 				(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
 				 errmsg("invalid model: the safetensors file has no \"__metadata__\""),
 				 errhint("Write the file with the mtl_rank Python module, or see docs/model-format.md.")));
-	contract = JsonNeedString(metadata, CONTRACT_KEY);
+	contract = JsonNeedText(metadata, CONTRACT_KEY);
 	contract = pg_server_to_any(contract, strlen(contract), PG_UTF8);
 	digest = JsonNeedString(metadata, DIGEST_KEY);
 

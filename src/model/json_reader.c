@@ -14,6 +14,7 @@
 
 #include "compat.h"
 #include "model/json_reader.h"
+#include "model/limits.h"
 #include "model/names.h"
 #include "model/value.h"
 
@@ -161,6 +162,22 @@ IsKnownKey(const JsonObject *object, const char *key, int length)
 	return false;
 }
 
+/*
+ * Copies a string or key at, or in, path.  Names and switches are short; what is
+ * not must not come back in an error message of megabytes.
+ */
+static char *
+CopyString(const JsonbValue *value, const char *path)
+{
+	if (value->val.string.len > MTL_MAX_STRING)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("\"%s\" has a string of %d bytes, the limit is %d",
+						path[0] == '\0' ? "contract" : path,
+						value->val.string.len, MTL_MAX_STRING)));
+	return pnstrdup(value->val.string.val, value->val.string.len);
+}
+
 void
 JsonObjectClose(JsonObject *object)
 {
@@ -175,8 +192,7 @@ JsonObjectClose(JsonObject *object)
 			ereport(ERROR,
 					(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
 					 errmsg("invalid model: unknown key \"%s\"",
-							JsonKeyPath(object, pnstrdup(value.val.string.val,
-														 value.val.string.len))),
+							JsonKeyPath(object, CopyString(&value, JsonObjectPath(object)))),
 					 errhint("Remove the key, or use a version of mtl_rank that knows it.")));
 	}
 }
@@ -219,7 +235,7 @@ JsonObjectEntries(JsonObject *object, char ***keys, JsonbValue **values)
 	while ((token = JsonbIteratorNext(&iterator, &value, true)) != WJB_DONE)
 	{
 		if (token == WJB_KEY)
-			(*keys)[nkeys] = pnstrdup(value.val.string.val, value.val.string.len);
+			(*keys)[nkeys] = CopyString(&value, object->path);
 		else if (token == WJB_VALUE)
 			(*values)[nkeys++] = value;
 	}
@@ -231,7 +247,7 @@ JsonValueString(const JsonbValue *value, const char *path)
 {
 	if (value->type != jbvString)
 		TypeError(path, "a string", value);
-	return pnstrdup(value->val.string.val, value->val.string.len);
+	return CopyString(value, path);
 }
 
 double
@@ -280,6 +296,16 @@ char *
 JsonNeedString(JsonObject *object, const char *key)
 {
 	return JsonValueString(JsonNeed(object, key), JsonKeyPath(object, key));
+}
+
+char *
+JsonNeedText(JsonObject *object, const char *key)
+{
+	JsonbValue *value = JsonNeed(object, key);
+
+	if (value->type != jbvString)
+		TypeError(JsonKeyPath(object, key), "a string", value);
+	return pnstrdup(value->val.string.val, value->val.string.len);
 }
 
 bool

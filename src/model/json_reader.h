@@ -60,6 +60,10 @@ extern int	JsonObjectEntries(JsonObject *object, char ***keys, JsonbValue **valu
 /* The Get functions return the default when absent; Need functions raise. */
 extern char *JsonGetString(JsonObject *object, const char *key, const char *default_value);
 extern char *JsonNeedString(JsonObject *object, const char *key);
+
+/* A string of any length; others may have MTL_MAX_STRING bytes. */
+extern char *JsonNeedText(JsonObject *object, const char *key);
+
 extern bool JsonGetBool(JsonObject *object, const char *key, bool default_value);
 extern int64 JsonGetInt(JsonObject *object, const char *key, int64 min, int64 max, int64 default_value);
 extern int64 JsonNeedInt(JsonObject *object, const char *key, int64 min, int64 max);

@@ -13,6 +13,7 @@
 #define MTL_MAX_TENSORS			100000
 #define MTL_MAX_DIMS			4
 #define MTL_MAX_NAME			63	/* bytes of a feature, table or task name */
+#define MTL_MAX_STRING			1000	/* bytes of a key or string in JSON, which errors repeat */
 #define MTL_MAX_DIGITS			1100	/* of a number in JSON, before and after its point */
 #define MTL_MAX_FEATURES		10000
 #define MTL_MAX_TASKS			1000

@@ -159,6 +159,12 @@ CALL refused(model_file(contract('{"examples": {"count": 2}}'), f32('task.value.
 
 CALL refused_contract('{"architecture": {"type": "asymmetric_sharing", "bottom": {}, "reads": {"value": ["b", "b"]}},
 	"tasks": [{"name": "value", "type": "regression"}, {"name": "b", "type": "binary"}, {"name": "c", "type": "binary"}]}');
+-- strings that no error should repeat
+CALL refused(linear(jsonb_build_object(repeat('x', 1001), 1)));
+CALL refused(linear(jsonb_build_object('rank', jsonb_build_object('form', repeat('x', 1001)))));
+CALL refused(linear(jsonb_build_object('rank', jsonb_build_object('weights', jsonb_build_object(repeat('x', 1001), 1)))));
+CALL refused(linear(jsonb_build_object('provenance', jsonb_build_object('text', repeat('x', 1001)))));
+CALL refused(model_file(contract(), f32(repeat('x', 1001), '{1}', 1)));
 -- numbers that are a few bytes in JSON and dear to read
 CALL refused_contract('{"provenance": {"number": 1e1100}}');
 CALL refused_contract('{"provenance": {"number": [1, {"deep": 1e-1101}]}}');
