@@ -17,7 +17,8 @@ my @blocks = $readme =~ /^```sql\n(.*?)^```$/msg;
 cmp_ok(scalar(@blocks), '>', 20, 'the README has examples');
 
 my $node = PostgreSQL::Test::Cluster->new('main');
-$node->init;
+# the models hold texts that other encodings cannot express
+$node->init(extra => [ '--encoding=UTF8', '--no-locale' ]);
 $node->start;
 # what the examples take for granted
 $node->safe_psql(
