@@ -139,6 +139,8 @@ INSERT INTO rows VALUES (12);
 SELECT * FROM best;
 SELECT pg_stat_force_next_flush();
 SELECT idx_scan > 0 AS index_used FROM pg_stat_user_indexes WHERE indexrelname = 'by_score';
+RESET enable_seqscan;
+RESET enable_sort;
 SELECT others FROM kept;
 
 -- a layer that is applied for each of many tasks is kept once
