@@ -264,11 +264,11 @@ class ArchitectureTest(unittest.TestCase):
         a = {"type": "omoe", "levels": [level, level]}
         # The shared mix is 4.5; the second gate reads it, or x = (1, 2).
         tensors["level.1.shared.gate.logit.weight"] = f32([0], [0.1])
-        g = 1 / (1 + math.exp(-np.float32(0.1) * 4.5))
+        g = 1 / (1 + math.exp(-float(np.float32(0.1)) * 4.5))
         np.testing.assert_allclose(self.scores(a, tensors, "a"), [g * 4.5], rtol=1e-12)
         tensors["level.1.shared.gate.logit.weight"] = f32([0, 0], [0, 0.1])
         a["levels"][1] = dict(level, gate_input="raw")
-        g = 1 / (1 + math.exp(-np.float32(0.1) * 2))
+        g = 1 / (1 + math.exp(-float(np.float32(0.1)) * 2))
         np.testing.assert_allclose(self.scores(a, tensors, "a"), [g * 4.5], rtol=1e-12)
 
     def cgc_tensors(self):
