@@ -115,17 +115,6 @@ EncoderCreate(const Contract *contract, const InputLayout *layout, ModelFile *fi
 	return encoder;
 }
 
-Size
-EncoderSize(const Encoder *encoder)
-{
-	Size		size = 0;
-	ListCell   *cell;
-
-	foreach(cell, encoder->vocabularies)
-		size += ((const Vocabulary *) lfirst(cell))->size;
-	return size;
-}
-
 /* ----------------------------------------------------------------- sources */
 
 static void

@@ -26,9 +26,6 @@ typedef struct FeatureSource FeatureSource;
  */
 extern Encoder *EncoderCreate(const Contract *contract, const InputLayout *layout, ModelFile *file);
 
-/* Bytes that the vocabularies of the encoder take. */
-extern Size EncoderSize(const Encoder *encoder);
-
 /*
  * Prepares for arguments of this type; with two types (two rows, matched by
  * name together) both must be row types.  InvalidOid as second type: one

@@ -133,7 +133,6 @@ LoadIds(Vocabulary *vocabulary, const Tensor *ids)
 		if (i % ENTRIES_PER_CHECK == 0)
 			CHECK_FOR_INTERRUPTS();
 	}
-	vocabulary->size += vocabulary->ids->size * sizeof(IdEntry);
 }
 
 /*
@@ -152,7 +151,6 @@ CopyTexts(Vocabulary *vocabulary, const Tensor *bytes, const Tensor *offsets)
 	memcpy(vocabulary->bytes, bytes->data, bytes->size);
 	vocabulary->offsets = MemoryContextAllocHuge(CurrentMemoryContext,
 												 sizeof(int32) * offsets->nelements);
-	vocabulary->size += bytes->size + sizeof(int32) * offsets->nelements;
 
 	for (int64 i = 0; i < offsets->nelements; i++)
 	{
@@ -230,7 +228,6 @@ LoadTexts(Vocabulary *vocabulary, const Tensor *bytes, const Tensor *offsets)
 		if (i % ENTRIES_PER_CHECK == 0)
 			CHECK_FOR_INTERRUPTS();
 	}
-	vocabulary->size += vocabulary->texts->size * sizeof(TextEntry);
 }
 
 Vocabulary *
@@ -243,7 +240,6 @@ VocabularyCreate(const char *name, ModelFile *file, const char *feature)
 	char	   *offsets = psprintf("vocabulary.%s.offsets", name);
 
 	vocabulary->name = pstrdup(name);
-	vocabulary->size = sizeof(Vocabulary);
 	vocabulary->seed = pg_prng_uint64(&pg_global_prng_state);
 
 	if (ModelFileFind(file, ids))

@@ -15,7 +15,6 @@ typedef struct Vocabulary
 	bool		is_text;		/* entries are texts, else integers */
 	bool		is_decimal;		/* texts that are all decimal integers */
 	int			nentries;
-	Size		size;			/* bytes that it takes */
 	uint64		seed;
 	struct id_table_hash *ids;
 	struct text_table_hash *texts;

@@ -128,16 +128,6 @@ TensorInt(const Tensor *tensor, int64 i)
 	return value;
 }
 
-float *
-TensorFloats(const Tensor *tensor)
-{
-	float	   *values = palloc_extended(Max(tensor->size, 1), MCXT_ALLOC_HUGE);
-
-	Assert(tensor->type == TENSOR_F32);
-	memcpy(values, tensor->data, tensor->size);
-	return values;
-}
-
 /*
  * Reads one entry of the header; data is the part of the file after it.
  */

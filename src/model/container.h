@@ -72,8 +72,7 @@ extern void ModelFileCheckAllUsed(const ModelFile *file);
 /* "[16, 8]", for messages. */
 extern char *TensorShapeText(int ndims, const int64 *dims);
 
-/* A copy of a float tensor, or of one float at position i. */
-extern float *TensorFloats(const Tensor *tensor);
+/* The number at position i. */
 extern float TensorFloat(const Tensor *tensor, int64 i);
 extern int64 TensorInt(const Tensor *tensor, int64 i);
 
