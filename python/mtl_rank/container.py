@@ -85,7 +85,7 @@ def encode(contract: Mapping[str, Any], tensors: Mapping[str, Any]) -> bytes:
 
 def decode(data: bytes) -> Tuple[Dict[str, Any], Dict[str, np.ndarray]]:
     """Contract and tensors of a model file; the container, its checksum included, is checked."""
-    header, body = _split(data)
+    header, body = split(data)
     metadata = header.pop("__metadata__", None)
     if not isinstance(metadata, dict):
         raise ModelError('the safetensors file has no "__metadata__"')
@@ -98,7 +98,8 @@ def decode(data: bytes) -> Tuple[Dict[str, Any], Dict[str, np.ndarray]]:
     tensors = {}
     places = []
     for name, entry in header.items():
-        begin, end, tensors[name] = _tensor(name, entry, body)
+        begin, end, tensors[name] = stored_array(name, entry, body, DTYPES)
+        check_tensor(name, tensors[name])
         places.append((begin, end, name))
     _check_tiling(places, len(body))
 
@@ -133,8 +134,8 @@ def check_tensor(name: str, tensor: np.ndarray) -> None:
             raise ModelError(f'tensor "{name}" has {tensor[place]} at {[int(i) for i in place]}, expected a finite float32')
 
 
-def _split(data: bytes) -> Tuple[Dict[str, Any], bytes]:
-    """Header and body."""
+def split(data: bytes) -> Tuple[Dict[str, Any], bytes]:
+    """Header and body of any safetensors file."""
     if len(data) < LENGTH_SIZE:
         raise ModelError(f"{len(data)} bytes are too few for a safetensors file")
     length = int.from_bytes(data[:LENGTH_SIZE], "little")
@@ -174,12 +175,12 @@ def _is_count(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 
 
-def _tensor(name: str, entry: Any, body: bytes) -> Tuple[int, int, np.ndarray]:
-    """One tensor of the file: its first byte, the byte after its last, and a copy of it as an array."""
+def stored_array(name: str, entry: Any, body: bytes, dtypes: Mapping[str, np.dtype]) -> Tuple[int, int, np.ndarray]:
+    """One tensor of any safetensors file: its first byte, the byte after its last, and a copy of it as an array."""
     if not isinstance(entry, dict) or set(entry) != {"dtype", "shape", "data_offsets"}:
         raise ModelError(f'tensor "{name}": expected the keys "dtype", "shape" and "data_offsets"')
-    if entry["dtype"] not in DTYPES:
-        raise ModelError(f'tensor "{name}" has the dtype {entry["dtype"]!r}, expected one of {", ".join(DTYPES)}')
+    if entry["dtype"] not in dtypes:
+        raise ModelError(f'tensor "{name}" has the dtype {entry["dtype"]!r}, expected one of {", ".join(dtypes)}')
     shape, offsets = entry["shape"], entry["data_offsets"]
     if not isinstance(shape, list) or not all(map(_is_count, shape)):
         raise ModelError(f'tensor "{name}" has the shape {shape!r}, expected a list of sizes')
@@ -189,17 +190,15 @@ def _tensor(name: str, entry: Any, body: bytes) -> Tuple[int, int, np.ndarray]:
     begin, end = offsets
     if begin > end or end > len(body):
         raise ModelError(f'tensor "{name}" lies at bytes {begin} to {end} of {len(body)} bytes of data')
-    dtype = DTYPES[entry["dtype"]]
+    dtype = dtypes[entry["dtype"]]
     size = dtype.itemsize
     for n in shape:
         size *= n
     if size != end - begin:
         raise ModelError(f'tensor "{name}" of shape {shape} has {end - begin} bytes of data, expected {size}')
-    if not 1 <= len(shape) <= MAX_DIMS:
+    if len(shape) > MAX_DIMS:
         raise ModelError(f'tensor "{name}" has {len(shape)} dimensions, expected 1 to {MAX_DIMS}')
-    tensor = np.frombuffer(body[begin:end], dtype).reshape(shape).copy()
-    check_tensor(name, tensor)
-    return begin, end, tensor
+    return begin, end, np.frombuffer(body[begin:end], dtype).reshape(shape).copy()
 
 
 def _check_tiling(places: List[Tuple[int, int, str]], size: int) -> None:

@@ -1,0 +1,123 @@
+"""Which format a checkpoint has, by its first bytes; and from what was saved to names and arrays."""
+
+from __future__ import annotations
+
+import io
+import os
+from typing import Any, Dict, Mapping, Union
+
+import numpy as np
+
+from .. import container
+from ..errors import ModelError
+from . import keras_file, numpy_pickle, torch_file
+from .checkpoint import Checkpoint, CheckpointError
+
+Path = Union[str, "os.PathLike[str]"]
+
+MAX_FILE_SIZE = 8 << 30
+
+# Under which key training scripts put the state dict, beside epochs and optimizers.
+_STATE_DICT_KEYS = ("state_dict", "model_state_dict", "model", "net", "params")
+_PARALLEL_PREFIX = "module."        # of torch.nn.DataParallel
+
+
+_SAFETENSORS_DTYPES = {
+    **container.DTYPES, "F64": np.dtype("<f8"), "F16": np.dtype("<f2"), "BF16": np.dtype("<u2"), "I32": np.dtype("<i4"),
+    "I16": np.dtype("<i2"), "I8": np.dtype("i1"), "BOOL": np.dtype("?"),
+}
+
+
+def read_checkpoint(path: Path) -> Checkpoint:
+    """Reads a checkpoint file; the format is recognised by its content."""
+    what = os.fspath(path)
+    if os.path.isdir(what):
+        raise CheckpointError(f"{what}: a folder; an importer needs one file with the weights, see python/README.md")
+    size = os.path.getsize(what)
+    if size > MAX_FILE_SIZE:
+        raise CheckpointError(f"{what}: {size} bytes, the limit is {MAX_FILE_SIZE}")
+    with open(what, "rb") as file:
+        data = file.read()
+    if data[:8] == b"\x89HDF\r\n\x1a\n":
+        tensors, attributes = keras_file.read(what, what)
+        return _checked(tensors, what, attributes)
+    return from_mapping(_content(data, what), what)
+
+
+def _content(data: bytes, what: str) -> Any:
+    if torch_file.is_zip(data):
+        return _npz(data, what) if _is_npz(data) else torch_file.read(data, what)
+    if data[:1] == b"\x80":
+        # A pickle: of PyTorch before 1.6 when the first of several is the magic number.
+        legacy = data[2:3] == b"\x8a" and torch_file.LEGACY_MAGIC.to_bytes(10, "little") in data[:32]
+        return torch_file.read(data, what) if legacy else numpy_pickle.read(data, what)
+    if len(data) > 9 and data[8:9] == b"{":
+        return _safetensors(data, what)
+    raise CheckpointError(f"{what}: not a checkpoint of a known format: expected a PyTorch state dict, .pdparams, Keras .h5, "
+                          f".safetensors or .npz")
+
+
+def _is_npz(data: bytes) -> bool:
+    return b".npy" in data[:100]
+
+
+def _npz(data: bytes, what: str) -> Dict[str, np.ndarray]:
+    try:
+        with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
+            return {name: arrays[name] for name in arrays.files}
+    except Exception as error:      # zipfile's, zlib's and numpy's own errors have no common class
+        raise CheckpointError(f"{what}: a damaged .npz file: {error}") from None
+
+
+def _safetensors(data: bytes, what: str) -> Dict[str, np.ndarray]:
+    """A plain file of tensors, such as safetensors.torch.save_file(model.state_dict(), path) writes."""
+    try:
+        header, body = container.split(data)
+        header.pop("__metadata__", None)
+        return {name: _widened(*container.stored_array(name, entry, body, _SAFETENSORS_DTYPES)[2:], entry)
+                for name, entry in header.items()}
+    except ModelError as error:
+        raise CheckpointError(f"{what}: {error}") from None
+
+
+def _widened(array: np.ndarray, entry: Mapping[str, Any]) -> np.ndarray:
+    """bfloat16, which numpy lacks, is the upper half of a float32."""
+    return (array.astype("<u4") << 16).view("<f4") if entry["dtype"] == "BF16" else array
+
+
+# ---------------------------------------------------------------- names and arrays
+
+
+def from_mapping(content: Any, what: str = "the state dict") -> Checkpoint:
+    """A checkpoint from what was saved: names and arrays, perhaps one dict deeper; tensors of PyTorch will do too."""
+    if not isinstance(content, Mapping):
+        raise CheckpointError(f"{what}: holds a {type(content).__name__}, expected names and tensors; "
+                              f"save model.state_dict()")
+    arrays = _arrays(content)
+    if not arrays:
+        found = [key for key in _STATE_DICT_KEYS if isinstance(content.get(key), Mapping) and _arrays(content[key])]
+        if len(found) != 1:
+            raise CheckpointError(f"{what}: no names and tensors in it, nor under one of {', '.join(_STATE_DICT_KEYS)}")
+        arrays = _arrays(content[found[0]])
+    if all(name.startswith(_PARALLEL_PREFIX) for name in arrays):
+        arrays = {name[len(_PARALLEL_PREFIX):]: array for name, array in arrays.items()}
+    return _checked(arrays, what, {})
+
+
+def _arrays(content: Mapping[Any, Any]) -> Dict[str, np.ndarray]:
+    arrays = {}
+    for name, value in content.items():
+        if hasattr(value, "detach"):
+            value = value.detach().cpu().numpy()
+        if isinstance(value, np.ndarray) and isinstance(name, str):
+            arrays[name] = value
+    return arrays
+
+
+def _checked(tensors: Mapping[str, np.ndarray], what: str, attributes: Dict[str, object]) -> Checkpoint:
+    for name, array in tensors.items():
+        if array.dtype.kind not in "fiub":
+            raise CheckpointError(f'{what}: tensor "{name}" has the type {array.dtype}, expected numbers')
+        if array.dtype.kind == "f" and not np.isfinite(array).all():
+            raise CheckpointError(f'{what}: tensor "{name}" has an infinite number or NaN')
+    return Checkpoint(tensors, what, attributes)

@@ -1,0 +1,28 @@
+"""What an importer is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Callable, Dict
+
+from ..checkpoints import Checkpoint
+from ..model import Model
+from .configuration import Configuration
+from .translation import Translation
+
+
+@dataclass(frozen=True)
+class Library:
+    """A training library whose models can be imported.
+
+    name: as in the configuration. title: as its users write it, with the version that was read. recognise: whether a
+    checkpoint is one of its models. translate: makes the model; questions: the keys of the configuration besides the
+    common ones that it needs, each with what it means; options: those that it can do without.
+    """
+
+    name: str
+    title: str
+    recognise: Callable[[Checkpoint], bool]
+    translate: Callable[[Translation, Configuration], Model]
+    questions: Dict[str, str] = field(default_factory=dict)
+    options: Dict[str, str] = field(default_factory=dict)

@@ -1,0 +1,313 @@
+"""From a checkpoint's tensors to a model's: what all importers share.
+
+A Translation copies tensors under their new names and notes what was used and what was missing, so that one error can
+list all of it. Functions that copy layers return the piece of the contract that describes them; sizes come from shapes.
+Numbers stay as they are: batch norm stays batch norm, and nothing is folded.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
+
+import numpy as np
+
+from ..checkpoints import Checkpoint
+from ..contract import batch_norm, gate, make_contract, mlp, tower
+from ..errors import ModelError
+from ..model import Model
+from .configuration import EXTRAS, Configuration, Json
+
+MAX_LISTED = 30
+
+
+@dataclass(frozen=True)
+class Naming:
+    """How a framework calls and lays out the tensors of a linear layer and of a batch norm.
+
+    transposed: weights are (in, out). separator: between a layer's name and its tensors' names.
+    """
+
+    weight: str
+    bias: str
+    norm: Tuple[str, str, str, str]       # scale, shift, mean, variance
+    transposed: bool
+    separator: str = "."
+
+
+TORCH = Naming("weight", "bias", ("weight", "bias", "running_mean", "running_var"), transposed=False)
+KERAS = Naming("kernel", "bias", ("gamma", "beta", "moving_mean", "moving_variance"), transposed=True, separator="/")
+PADDLE = Naming("weight", "bias", ("weight", "bias", "_mean", "_variance"), transposed=True)
+
+
+@dataclass(frozen=True)
+class Layer:
+    """Where a checkpoint has one layer of an MLP: names up to the separator, None for a part that it has not.
+
+    alpha: the name of the tensor of prelu or dice. statistics: where dice with batch statistics has mean and variance.
+    """
+
+    linear: str
+    norm: Optional[str] = None
+    alpha: Optional[str] = None
+    statistics: Optional[str] = None
+
+
+class Translation:
+    """One import: `checkpoint` in, `tensors` out.
+
+    naming: the framework's. norm_epsilon: of its batch norms. norm_position: "after_activation" where the library
+    normalizes there.
+    """
+
+    def __init__(
+        self, checkpoint: Checkpoint, naming: Naming = TORCH, norm_epsilon: float = 1e-5, norm_position: Optional[str] = None
+    ):
+        self.checkpoint = checkpoint
+        self.naming = naming
+        self.norm_epsilon = norm_epsilon
+        self.norm_position = norm_position
+        self.tensors: Dict[str, np.ndarray] = {}
+        self.used: Dict[str, None] = {}
+        self.ignored: Dict[str, str] = {}
+        self.missing: Dict[str, str] = {}
+
+    # ------------------------------------------------------------ single tensors
+
+    def take(self, name: str, what: str = "") -> Optional[np.ndarray]:
+        """The tensor, noted as used; None, noted as missing, when it is not there. what: says what it would be."""
+        if name not in self.checkpoint:
+            self.missing[name] = what
+            return None
+        self.used[name] = None
+        return self.checkpoint.tensors[name]
+
+    def put(self, name: str, value: Optional[np.ndarray]) -> None:
+        """A tensor of the model; None, of something missing, is passed over."""
+        if value is None:
+            return
+        with np.errstate(over="ignore"):
+            self.tensors[name] = np.ascontiguousarray(value, "<f4")
+        if not np.isfinite(self.tensors[name]).all():
+            raise ModelError(f'tensor "{name}" has numbers beyond the range of float32')
+
+    def copy(self, source: str, target: str, what: str = "") -> None:
+        self.put(target, self.take(source, what))
+
+    def ignore(self, names: Sequence[str], why: str) -> None:
+        """Tensors that are rightly not in the model."""
+        for name in names:
+            if name in self.checkpoint:
+                self.ignored[name] = why
+
+    def ignore_prefix(self, prefix: str, why: str) -> None:
+        self.ignore([name for name in self.checkpoint if name.startswith(prefix)], why)
+
+    # ------------------------------------------------------------ layers
+
+    def _name(self, prefix: str, name: str) -> str:
+        return f"{prefix}{self.naming.separator}{name}"
+
+    def has_linear(self, prefix: str) -> bool:
+        return self._name(prefix, self.naming.weight) in self.checkpoint
+
+    def has_bias(self, prefix: str) -> bool:
+        return self._name(prefix, self.naming.bias) in self.checkpoint
+
+    def units(self, prefix: str) -> int:
+        """Outputs of a linear layer; 0 when it is missing, or not a matrix."""
+        shape = self.checkpoint.shape(self._name(prefix, self.naming.weight))
+        return 0 if len(shape) != 2 else shape[1 if self.naming.transposed else 0]
+
+    def inputs(self, prefix: str) -> int:
+        """Inputs of a linear layer; 0 when it is missing, or not a matrix."""
+        shape = self.checkpoint.shape(self._name(prefix, self.naming.weight))
+        return 0 if len(shape) != 2 else shape[0 if self.naming.transposed else 1]
+
+    def weight(self, prefix: str, what: str = "") -> Optional[np.ndarray]:
+        """A linear layer's weights as (out, in)."""
+        name = self._name(prefix, self.naming.weight)
+        weight = self.take(name, what)
+        if weight is None:
+            return None
+        if weight.ndim != 2:
+            raise ModelError(f'tensor "{name}" has shape {list(weight.shape)}, expected a matrix')
+        return weight.T if self.naming.transposed else weight
+
+    def bias(self, prefix: str, what: str = "") -> Optional[np.ndarray]:
+        return self.take(self._name(prefix, self.naming.bias), what)
+
+    def linear(self, source: str, target: str, *, bias: bool, what: str = "") -> None:
+        self.put(f"{target}.weight", self.weight(source, what))
+        if bias:
+            self.put(f"{target}.bias", self.bias(source, what))
+
+    def norm(self, source: str, target: str) -> Json:
+        """A batch norm; returns its contract. Scale and shift may be absent."""
+        scale, shift, mean, variance = self.naming.norm
+        has_scale, has_shift = (self._name(source, name) in self.checkpoint for name in (scale, shift))
+        for name, part, wanted in (
+            (scale, "weight", has_scale), (shift, "bias", has_shift), (mean, "running_mean", True), (variance, "running_var", True),
+        ):
+            if wanted:
+                self.copy(self._name(source, name), f"{target}.norm.{part}")
+        self.ignore([self._name(source, "num_batches_tracked")], "counts batches of the training")
+        return batch_norm(
+            epsilon=self.norm_epsilon,
+            scale=None if has_scale else False,
+            center=None if has_shift else False,
+            position=self.norm_position,
+        )
+
+    def _layer(self, layer: Layer, target: str, bias: bool, what: str) -> Optional[Json]:
+        """One layer of an MLP; returns its normalization."""
+        self.linear(layer.linear, target, bias=bias, what=what)
+        normalization = None if layer.norm is None else self.norm(layer.norm, target)
+        if layer.alpha is not None:
+            alpha = self.take(layer.alpha, what)
+            self.put(f"{target}.activation.alpha", None if alpha is None else alpha.reshape(-1))
+        if layer.statistics is not None:
+            _, _, mean, variance = self.naming.norm
+            self.copy(self._name(layer.statistics, mean), f"{target}.activation.running_mean")
+            self.copy(self._name(layer.statistics, variance), f"{target}.activation.running_var")
+            self.ignore([self._name(layer.statistics, "num_batches_tracked")], "counts batches of the training")
+        return normalization
+
+    def _layers(self, layers: Sequence[Layer], target: str, activation: Any, what: str) -> Json:
+        """The keys that MLPs, gates and towers share. Layers are alike but for their sizes: contracts ask for that."""
+        biases = {self.has_bias(layer.linear) for layer in layers if self.has_linear(layer.linear)}
+        if len(biases) > 1:
+            raise ModelError(f"{what or target} has layers with and without a bias")
+        bias = biases != {False}
+        norms = [self._layer(layer, f"{target}.{l}", bias, what) for l, layer in enumerate(layers)]
+        if any(norm != norms[0] for norm in norms):
+            raise ModelError(f"{what or target} has layers with and without batch norm")
+        if not layers:
+            return {"hidden_units": []}
+        return {
+            "hidden_units": [self.units(layer.linear) for layer in layers],
+            "activation": activation,
+            "normalization": norms[0],
+            "bias": None if bias else False,
+        }
+
+    def mlp(self, layers: Sequence[Layer], target: str, activation: Any, what: str = "") -> Json:
+        """Copies an MLP; returns its contract. activation: one, or a list with one per layer."""
+        return mlp(**self._layers(layers, target, activation, what))
+
+    def tower(
+        self, layers: Sequence[Layer], logit: str, task: str, activation: Any, *,
+        logit_bias: Optional[str] = None, what: str = "",
+    ) -> Json:
+        """Copies a task's tower and its logit; returns the tower's contract.
+
+        logit_bias: the name of a tensor with the bias where the logit's layer has none, such as a global bias.
+        """
+        target = f"task.{task}.tower"
+        keys = self._layers(layers, target, activation, what)
+        own = self.has_bias(logit)
+        self.linear(logit, f"{target}.logit", bias=own, what=what)
+        if logit_bias is not None:
+            bias = self.take(logit_bias, what)
+            self.put(f"{target}.logit.bias", None if bias is None else bias.reshape(-1))
+        return tower(**keys, logit_bias=None if own or logit_bias is not None else False)
+
+    def gate(
+        self, layers: Sequence[Layer], logit: str, target: str, activation: Any, *,
+        logit_norm: Optional[str] = None, what: str = "",
+    ) -> Json:
+        """Copies a gate, its hidden layers and its logits; returns its contract."""
+        keys = self._layers(layers, target, activation, what)
+        bias = self.has_bias(logit)
+        self.linear(logit, f"{target}.logit", bias=bias, what=what)
+        normalization = None if logit_norm is None else self.norm(logit_norm, f"{target}.logit")
+        if not layers:
+            keys = {}
+        return gate(**keys, logit_bias=True if bias else None, logit_normalization=normalization)
+
+    # ------------------------------------------------------------ PyTorch's Sequential
+
+    def sequential(self, prefix: str) -> List[Layer]:
+        """The layers of a torch.nn.Sequential, whatever their positions in it: see split_sequential() for the last one.
+
+        A matrix is a linear layer; what follows up to the next one belongs to it: a batch norm has running means, a
+        single vector is the slope of prelu or dice.
+        """
+        layers: List[Layer] = []
+        for n in range(self.checkpoint.count(f"{prefix}.")):
+            part = f"{prefix}.{n}"
+            shape = self.checkpoint.shape(f"{part}.weight")
+            if len(shape) == 2:
+                layers.append(Layer(part))
+            elif layers and f"{part}.running_mean" in self.checkpoint:
+                layers[-1] = Layer(layers[-1].linear, norm=part, alpha=layers[-1].alpha)
+            elif layers and f"{part}.bn.running_mean" in self.checkpoint:
+                layers[-1] = Layer(layers[-1].linear, layers[-1].norm, f"{part}.alpha", f"{part}.bn")
+            elif layers:
+                for alpha in (f"{part}.weight", f"{part}.alpha"):
+                    if alpha in self.checkpoint:
+                        layers[-1] = Layer(layers[-1].linear, layers[-1].norm, alpha)
+        return layers
+
+    def split_sequential(self, prefix: str) -> Tuple[List[Layer], str]:
+        """A Sequential that ends with a linear output layer: the hidden layers, and the name of the output layer."""
+        layers = self.sequential(prefix)
+        if not layers:
+            return [], f"{prefix}.0"
+        return layers[:-1], layers[-1].linear
+
+    # ------------------------------------------------------------ the whole
+
+    def one(self, specifications: Mapping[str, Json]) -> Json:
+        """What a contract says once for several parts, by the parts' names: error if they differ."""
+        items = list(specifications.items())
+        for name, specification in items[1:]:
+            if specification != items[0][1]:
+                raise ModelError(f"{items[0][0]} is {items[0][1]}, but {name} is {specification}; they must be alike")
+        return items[0][1]
+
+    def shared_tower(self, towers: Mapping[str, Json], tasks: List[Json]) -> Optional[Json]:
+        """Towers by task: what all have in common is returned for the architecture, else each task gets its own."""
+        values = list(towers.values())
+        if all(value == values[0] for value in values):
+            return values[0]
+        for task in tasks:
+            if task["name"] in towers:
+                task["tower"] = towers[task["name"]]
+        return None
+
+    def problems(self) -> List[str]:
+        """What is missing in the checkpoint, and what is in it that the model does not use."""
+        problems = [f'tensor "{name}" is missing{": " + what if what else ""}' for name, what in self.missing.items()]
+        problems += [
+            f'tensor "{name}" of shape {list(self.checkpoint.shape(name))} is not used'
+            for name in self.checkpoint if name not in self.used and name not in self.ignored
+        ]
+        return problems
+
+    def finish(
+        self, configuration: Configuration, architecture: Json, tasks: Sequence[Json], *, library: str,
+        features: Optional[Sequence[Json]] = None, input: Optional[Sequence[str]] = None,
+    ) -> Model:
+        """The model; an error lists everything that was missing or left over."""
+        problems = self.problems()
+        if problems:
+            raise ModelError(f"{self.checkpoint.source} is not the model that the configuration describes:\n  "
+                             + "\n  ".join(_cut(problems)))
+        extras = {key: configuration.extra(key) for key in EXTRAS}
+        contract = make_contract(
+            architecture, list(features or configuration.features), list(tasks), input=input, rank=extras["rank"],
+            provenance={"library": library, **(extras["provenance"] or {})},
+        )
+        model = Model(contract, self.tensors)
+        for table, entries in configuration.vocabularies.items():
+            model.set_vocabulary(table, entries)
+        problems = model.problems()
+        if problems:
+            raise ModelError("the checkpoint does not fit the configuration:\n  " + "\n  ".join(_cut(problems)))
+        return model
+
+
+def _cut(problems: List[str]) -> List[str]:
+    more = len(problems) - MAX_LISTED
+    return problems if more <= 0 else problems[:MAX_LISTED] + [f"... and {more} more"]
