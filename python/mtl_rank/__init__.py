@@ -8,7 +8,9 @@ docs/model-format.md describes the file. Only numpy and the standard library are
 """
 
 from .contract import (
+    aitm,
     asymmetric_sharing,
+    attention,
     batch_norm,
     binary,
     cgc,
@@ -54,7 +56,9 @@ __version__ = "0.1.0"
 __all__ = [
     "Model",
     "ModelError",
+    "aitm",
     "asymmetric_sharing",
+    "attention",
     "batch_norm",
     "binary",
     "cgc",

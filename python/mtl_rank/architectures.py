@@ -9,7 +9,7 @@ from typing import Callable, Dict, List
 
 from .errors import ModelError
 from .expected import ExpectedTensors, Size, total
-from .layers import Gate, Mlp, Tower
+from .layers import Gate, Mlp, Tower, expect_layer
 from .reader import MAX_WIDTH, Reader, as_integer, as_string, quoted
 from .tasks import Task
 
@@ -208,6 +208,30 @@ def _extraction(reader: Reader, tasks: List[str], expected: ExpectedTensors, x: 
     return {t: width for t in tasks}
 
 
+# ---------------------------------------------------------------- chains of tasks
+
+
+def _aitm(reader: Reader, tasks: List[str], expected: ExpectedTensors, x: Size) -> Widths:
+    bottom, info = _mlp(reader, "bottom"), _mlp(reader, "info")
+    attention = reader.object("attention", {})
+    assert attention is not None
+    bias, shared = attention.boolean("bias", False), attention.boolean("shared", False)
+    attention.close()
+
+    width = bottom.width(x)
+    if width is not None and info.width(width) != width:
+        raise ModelError(f'"{reader.key_path("info")}" ends with {info.width(width)} units, '
+                         f'expected {width} as "{reader.key_path("bottom")}" has')
+    for t in tasks:
+        bottom.expect(expected, f"task.{t}.bottom", x)
+    for t in tasks[1:]:
+        info.expect(expected, f"task.{t}.info", width)
+        for layer in ("query", "key", "value"):
+            prefix = "shared.attention" if shared else f"task.{t}.attention"
+            expect_layer(expected, f"{prefix}.{layer}", width, width, bias)
+    return {t: width for t in tasks}
+
+
 ARCHITECTURES: Dict[str, Callable[[Reader, List[str], ExpectedTensors, Size], Widths]] = {
     "single_task": _single_task,
     "shared_bottom": _shared_bottom,
@@ -219,6 +243,7 @@ ARCHITECTURES: Dict[str, Callable[[Reader, List[str], ExpectedTensors, Size], Wi
     "customized_sharing": _customized_sharing,
     "cgc": _extraction,
     "ple": _extraction,
+    "aitm": _aitm,
 }
 
 

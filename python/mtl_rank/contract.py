@@ -332,6 +332,16 @@ def ple(
     return {"type": "ple", **_object(locals())}
 
 
+def attention(*, bias: Optional[bool] = None, shared: Optional[bool] = None) -> Json:
+    """The attention of aitm(). `bias`: of its layers; `shared`: one set of them for all tasks."""
+    return _object(locals())
+
+
+def aitm(bottom: Json, info: Json, *, attention: Optional[Json] = None, tower: Optional[Json] = None) -> Json:
+    """A chain of tasks in declared order: `info`, over what the task before has learnt, is weighed against the bottom."""
+    return {"type": "aitm", **_object(locals())}
+
+
 # ---------------------------------------------------------------- tasks and rank
 
 

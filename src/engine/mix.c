@@ -132,3 +132,25 @@ RunProduct(const Run *run, const CompiledOp *op, float *y)
 		y[r] = product;
 	}
 }
+
+/*
+ * In double, where the products are exact, in the order of the numbers.
+ */
+static double
+DotRow(int width, const float *a, const float *b)
+{
+	double		sum = 0;
+
+	for (int u = 0; u < width; u++)
+		sum += (double) a[u] * b[u];
+	return sum;
+}
+
+void
+RunDot(const Run *run, const CompiledOp *op, float *y)
+{
+	int			width = run->program->ops[op->inputs[0]].width;
+
+	for (int r = 0; r < run->nrows; r++)
+		y[r] = DotRow(width, InputRow(run, op, 0, r), InputRow(run, op, 1, r));
+}

@@ -122,6 +122,7 @@ CompileOp(Program *program, const Graph *graph, HTAB *layers, const GraphOp *op,
 		case OP_MIX:
 		case OP_CONCAT:
 		case OP_PRODUCT:
+		case OP_DOT:
 			break;
 	}
 }

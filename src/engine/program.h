@@ -181,6 +181,7 @@ extern void RunCombine(const Run *run, const CompiledOp *op, float *y);
 extern void RunConcat(const Run *run, const CompiledOp *op, float *y);
 extern void RunPick(const Run *run, const CompiledOp *op, float *y);
 extern void RunProduct(const Run *run, const CompiledOp *op, float *y);
+extern void RunDot(const Run *run, const CompiledOp *op, float *y);
 
 /* run.c: error that names the operation, or feature, of a number that is not finite */
 extern void CheckVectors(const Run *run, const CompiledOp *op, const float *y);

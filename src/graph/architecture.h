@@ -24,6 +24,7 @@ extern void BuildAsymmetricSharing(GraphBuilder *builder, JsonObject *object, in
 extern void BuildCustomizedSharing(GraphBuilder *builder, JsonObject *object, int *representations);
 extern void BuildCgc(GraphBuilder *builder, JsonObject *object, int *representations);
 extern void BuildPle(GraphBuilder *builder, JsonObject *object, int *representations);
+extern void BuildAitm(GraphBuilder *builder, JsonObject *object, int *representations);
 
 /*
  * Levels of extraction (levels.c): either the list "levels" of the object, or the

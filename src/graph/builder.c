@@ -118,6 +118,15 @@ AddProduct(GraphBuilder *builder, const char *name, int ninputs, const int *inpu
 }
 
 int
+AddDot(GraphBuilder *builder, const char *name, int a, int b)
+{
+	int			inputs[2] = {a, b};
+
+	Assert(OpWidth(builder, a) == OpWidth(builder, b));
+	return AddOp(builder, OP_DOT, name, 1, 2, inputs);
+}
+
+int
 AddCombine(GraphBuilder *builder, const char *name, int ninputs, const int *inputs,
 		   float *weights, int subspaces, bool per_unit)
 {

@@ -36,6 +36,9 @@ extern int	AddConcat(GraphBuilder *builder, const char *name, int ninputs, const
 extern int	AddPick(GraphBuilder *builder, const char *name, int input, int index);
 extern int	AddProduct(GraphBuilder *builder, const char *name, int ninputs, const int *inputs);
 
+/* The scalar product of two vectors of one width. */
+extern int	AddDot(GraphBuilder *builder, const char *name, int a, int b);
+
 /*
  * A linear combination of vectors of one width; weights as in GraphOp, owned by
  * the graph from then on.

@@ -27,7 +27,8 @@ typedef enum OpKind
 	OP_COMBINE,					/* linear combination with stored weights */
 	OP_CONCAT,					/* in0, in1, ... */
 	OP_PICK,					/* in0[index] */
-	OP_PRODUCT					/* in0[0] * in1[0] * ... */
+	OP_PRODUCT,					/* in0[0] * in1[0] * ... */
+	OP_DOT						/* sum_u in0[u] * in1[u] */
 } OpKind;
 
 typedef enum NormKind

@@ -259,6 +259,21 @@ def many_specific_experts(experts, count, levels):
     return model(c, tensors)
 
 
+@extreme((1000, 1), (10, 64), (2, 512), (3, 65536))
+def many_attentions(count, units):
+    """Three layers of units over units, which a model with shared attention has once."""
+    tasks = binary(count)
+    mlp = {"hidden_units": [units], "bias": False}
+    c = contract([dense()], tasks, {"type": "aitm", "bottom": mlp, "info": {} if units > 64 else mlp, "attention": {"shared": True}})
+    tensors = towers(tasks, units)
+    for task in tasks:
+        tensors["task.%s.bottom.0.weight" % task["name"]] = zeros(units, 1)
+        if units <= 64 and task is not tasks[0]:
+            tensors["task.%s.info.0.weight" % task["name"]] = zeros(units, units)
+    tensors.update({"shared.attention.%s.weight" % part: zeros(units, units) for part in ("query", "key", "value") if units <= 512})
+    return model(c, tensors)
+
+
 @extreme((64, 20), (30, 200))
 def many_stitches(layers, count):
     tasks = binary(count)

@@ -10,7 +10,7 @@ NORMALIZATIONS = ["%s %s scale=%s center=%s" % (t, p, s, c) for t in ("batch_nor
 # Every value of every switch; a run that misses one fails.
 SWITCHES = {
     "architecture": ["single_task", "shared_bottom", "cross_stitch", "sluice", "omoe", "mmoe", "asymmetric_sharing",
-                     "customized_sharing", "cgc", "ple"],
+                     "customized_sharing", "cgc", "ple", "aitm"],
     "cross_stitch": ["scalar", "per_unit", "after all layers", "after some layers"],
     "sluice": ["skip", "no skip", "subspaces 1", "subspaces 2", "subspaces 3"],
     "omoe": ["levels 1", "levels 2", "levels list", "num_levels"],
@@ -24,6 +24,8 @@ SWITCHES = {
     "gate_input": ["omoe level", "omoe raw", "mmoe level", "mmoe raw", "cgc level", "cgc raw", "ple level", "ple raw"],
     "asymmetric_sharing": ["concat", "sum", "average", "reads several"],
     "customized_sharing": ["specific_first", "shared_first", "shared_bottom of its own", "shared_bottom as bottom"],
+    "aitm": ["attention bias", "no attention bias", "attention shared", "attention of a task", "attention left out", "info layers 0",
+             "info layers 1", "info layers 2", "tasks 2", "tasks 3"],
     "activation": ACTIVATIONS,
     "activation written as": ["text", "object", "list", "default"],
     "normalization": NORMALIZATIONS + ["none", "epsilon"],
@@ -151,7 +153,7 @@ class Walk:
         kind = a["type"]
         self.note("architecture", kind)
         self.note("tower", "none given", get(a, "tower") is None)
-        for key in ("bottom", "shared_bottom", "column"):
+        for key in ("bottom", "shared_bottom", "column", "info"):
             if get(a, key) is not None:
                 self.mlp(a[key], "task." if key != "shared_bottom" else "shared.")
         if kind == "cross_stitch":
@@ -167,6 +169,13 @@ class Walk:
         elif kind == "customized_sharing":
             self.note(kind, get(a, "order", "specific_first"))
             self.note(kind, "shared_bottom of its own" if get(a, "shared_bottom") is not None else "shared_bottom as bottom")
+        elif kind == "aitm":
+            attention = get(a, "attention", {})
+            self.note(kind, "attention left out", get(a, "attention") is None)
+            self.note(kind, "attention bias" if get(attention, "bias") else "no attention bias")
+            self.note(kind, "attention shared" if get(attention, "shared") else "attention of a task")
+            self.note(kind, "info layers %d" % len(get(a["info"], "hidden_units", [])))
+            self.note(kind, "tasks %d" % sum(t["type"] != "product" for t in self.contract["tasks"]))
         elif kind in ("omoe", "mmoe", "cgc", "ple"):
             self.levels(a, kind)
 

@@ -263,6 +263,27 @@ class Model(Features):
             own = mixes
         return own
 
+    def aitm(self, x):
+        a, tasks = self.architecture, self.network_tasks
+        attention = get(a, "attention", {})
+        bias, shared = get(attention, "bias", False), get(attention, "shared", False)
+        result = {}
+        for before, t in zip([None] + tasks, tasks):
+            b = self.mlp("task.%s.bottom" % t, a["bottom"], x)
+            if before is None:
+                result[t] = b
+                continue
+            p = self.mlp("task.%s.info" % t, a["info"], result[before])
+            prefix = "shared.attention" if shared else "task.%s.attention" % t
+
+            def linear(name, y):
+                return self.layer("%s.%s" % (prefix, name), len(b), y, bias, None, "linear")
+
+            scores = [linear("query", y) @ linear("key", y) / math.sqrt(len(b)) for y in (b, p)]
+            weights = softmax(np.array(scores))
+            result[t] = weights[0] * linear("value", b) + weights[1] * linear("value", p)
+        return result
+
     # ------------------------------------------------------------ tasks
 
     @staticmethod

@@ -11,7 +11,7 @@ UNITS = [1, 3, 4, 5, 7, 8, 8, 12, 13, 16, 16, 17, 24, 32, 33, 48, 65]
 VARIANTS = ["single_task", "shared_bottom", "cross_stitch scalar", "cross_stitch per_unit", "sluice skip", "sluice plain",
             "omoe single", "omoe stacked", "mmoe single", "mmoe stacked", "mmoe stacked", "asymmetric_sharing concat",
             "asymmetric_sharing sum", "asymmetric_sharing average", "customized_sharing specific_first",
-            "customized_sharing shared_first", "cgc", "ple 1", "ple 2", "ple 3"]
+            "customized_sharing shared_first", "cgc", "ple 1", "ple 2", "ple 3", "aitm own", "aitm shared"]
 
 
 def random_contract(d, variant):
@@ -19,7 +19,7 @@ def random_contract(d, variant):
     plan = Plan()
     kind, _, detail = variant.partition(" ")
     features = random_features(d, plan)
-    tasks = random_tasks(d, at_least=2 if kind in ("cross_stitch", "sluice", "asymmetric_sharing") else 1)
+    tasks = random_tasks(d, at_least=2 if kind in ("cross_stitch", "sluice", "asymmetric_sharing", "aitm") else 1)
     contract = {"format": 1, "architecture": None, "features": features, "tasks": tasks}
     contract["architecture"] = random_architecture(d, kind, detail, [t["name"] for t in tasks if t["type"] != "product"])
 
@@ -121,6 +121,15 @@ def random_architecture(d, kind, detail, tasks):
         d.option(a, "order", detail, "specific_first")
         if d.chance(0.5):
             a["shared_bottom"] = random_mlp(d, at_most=2)
+    elif kind == "aitm":
+        a["bottom"] = random_mlp(d, at_least=1, at_most=2)
+        # The identity keeps the width, too.
+        width = a["bottom"]["hidden_units"][-1]
+        a["info"] = random_mlp(d, at_most=2, units=lambda: width)
+        if detail == "shared" or d.chance(0.7):
+            a["attention"] = {}
+            d.option(a["attention"], "bias", d.chance(0.5), False)
+            d.option(a["attention"], "shared", detail == "shared", False)
     elif kind in ("omoe", "mmoe"):
         complete_levels(d, a, 1 if detail == "single" else d.integer(2, 3),
                         lambda last: random_mixture_level(d, kind == "mmoe" and not last))

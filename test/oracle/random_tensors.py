@@ -129,6 +129,8 @@ class TensorMaker:
             size = [self.mlp("task.%s.bottom" % t, a["bottom"], x) for t in tasks][0]
             concat = (a.get("fusion") or "concat") == "concat"
             return {t: size * (1 + len(a["reads"].get(t, []))) if concat else size for t in tasks}
+        if kind == "aitm":
+            return self.chain(a, tasks, x)
         if kind in ("cross_stitch", "sluice"):
             return self.columns(a, tasks, x)
         if kind in ("omoe", "mmoe"):
@@ -136,6 +138,16 @@ class TensorMaker:
         if kind in ("cgc", "ple"):
             return self.extractions(a, tasks, x)
         raise ValueError(kind)
+
+    def chain(self, a, tasks, x):
+        attention = a.get("attention") or {}
+        size = [self.mlp("task.%s.bottom" % t, a["bottom"], x) for t in tasks][0]
+        for t in tasks[1:]:
+            self.mlp("task.%s.info" % t, a["info"], size)
+        for owner in ["shared"] if attention.get("shared") else ["task." + t for t in tasks[1:]]:
+            for part in ("query", "key", "value"):
+                self.layer("%s.attention.%s" % (owner, part), size, size, attention.get("bias") is True, None, "linear", gain=1)
+        return size
 
     def columns(self, a, tasks, x):
         n = len(tasks)

@@ -306,6 +306,30 @@ class ArchitectureTest(unittest.TestCase):
         np.testing.assert_allclose(self.scores(dict(a, shared_gate="shared"), tensors),
                                    [(8.5 + 1600) / 2, (130 + 3 * 1600) / 4], rtol=1e-7)
 
+    def test_aitm(self):
+        a = {"type": "aitm", "bottom": LINEAR1, "info": LINEAR1}
+        tensors = dict(dense_layer("task.a.bottom.0", [1, 0]), **dense_layer("task.b.bottom.0", [0, 1]),
+                       **dense_layer("task.b.info.0", [3]), **dense_layer("task.b.attention.query", [LOG2]),
+                       **dense_layer("task.b.attention.key", [1]), **dense_layer("task.b.attention.value", [10]))
+        for part in ("query", "key", "value"):
+            del tensors["task.b.attention.%s.bias" % part]
+        # b is 2 and p is 3: their scores are 4 and 9 times the logarithm of 2
+        np.testing.assert_allclose(self.scores(a, tensors), [1, (20 + 32 * 30) / 33], rtol=1e-6)
+        # with biases: queries log 2 * (3, 4), keys (5, 6), values (19, 29), the difference of the scores is log 2 * 9
+        bias = dict(tensors, **{"task.b.attention.%s.bias" % n: f32(v) for n, v in (("query", LOG2), ("key", 3), ("value", -1))})
+        np.testing.assert_allclose(self.scores(dict(a, attention={"bias": True}), bias), [1, (19 + 2 ** 9 * 29) / (1 + 2 ** 9)], rtol=1e-6)
+
+    def test_aitm_chain(self):
+        a = {"type": "aitm", "bottom": {"hidden_units": [4], "activation": "linear"}, "info": {}, "attention": {"shared": True}}
+        ones = np.ones((4, 2), "f4")
+        tensors = {k: v for t in "abc" for k, v in dense_layer("task.%s.bottom.0" % t, ones * [0, "abc".index(t) * LOG2 / 2]).items()}
+        tensors.update({"shared.attention.%s.weight" % n: np.eye(4, dtype="f4") * w for n, w in (("query", 1 / LOG2), ("key", 1), ("value", 1))})
+        # Four numbers 0, log 2 and 2 log 2; the score of v log 2 four times is 4 v * v log 2 / sqrt(4).
+        def mix(b, p):
+            return (b * 4 ** (b * b) + p * 4 ** (p * p)) / (4 ** (b * b) + 4 ** (p * p))
+        b = mix(1, 0)
+        np.testing.assert_allclose(self.scores(a, tensors, "abc", n=4), [0, 4 * LOG2 * b, 4 * LOG2 * mix(2, b)], rtol=1e-6)
+
 
 class TaskTest(unittest.TestCase):
     TASKS = [{"name": "view", "type": "binary"},
