@@ -45,6 +45,8 @@ from .contract import (
     sluice,
     sparse,
     standardize,
+    stem,
+    stem_level,
     tower,
     vocabulary_lookup,
 )
@@ -93,6 +95,8 @@ __all__ = [
     "sluice",
     "sparse",
     "standardize",
+    "stem",
+    "stem_level",
     "tower",
     "vocabulary_lookup",
 ]

@@ -114,6 +114,23 @@ RunConcat(const Run *run, const CompiledOp *op, float *y)
 }
 
 void
+RunSlices(const Run *run, const CompiledOp *op, float *y)
+{
+	for (int r = 0; r < run->nrows; r++)
+	{
+		const float *x = InputRow(run, op, 0, r);
+
+		for (int i = 0; i < op->u.slices.nranges; i++)
+		{
+			const VectorRange *range = &op->u.slices.ranges[i];
+
+			memcpy(y, x + range->begin, sizeof(float) * range->length);
+			y += range->length;
+		}
+	}
+}
+
+void
 RunPick(const Run *run, const CompiledOp *op, float *y)
 {
 	for (int r = 0; r < run->nrows; r++)

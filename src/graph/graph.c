@@ -9,12 +9,13 @@
 /* In the order of the names below. */
 static const BuildArchitecture architectures[] = {
 	BuildSingleTask, BuildSharedBottom, BuildCrossStitch, BuildSluice, BuildOmoe, BuildMmoe,
-	BuildAsymmetricSharing, BuildCustomizedSharing, BuildCgc, BuildPle, BuildAitm
+	BuildAsymmetricSharing, BuildCustomizedSharing, BuildCgc, BuildPle, BuildStem,
+	BuildAitm
 };
 
 static const char *const architecture_names[] = {
 	"single_task", "shared_bottom", "cross_stitch", "sluice", "omoe", "mmoe",
-	"asymmetric_sharing", "customized_sharing", "cgc", "ple", "aitm", NULL
+	"asymmetric_sharing", "customized_sharing", "cgc", "ple", "stem", "aitm", NULL
 };
 
 StaticAssertDecl(lengthof(architectures) == lengthof(architecture_names) - 1,
@@ -57,7 +58,8 @@ OpKindName(OpKind kind)
 		[OP_CONCAT] = "concat",
 		[OP_PICK] = "pick",
 		[OP_PRODUCT] = "product",
-		[OP_DOT] = "dot"
+		[OP_DOT] = "dot",
+		[OP_SLICES] = "slices"
 	};
 
 	return names[kind];
@@ -103,6 +105,7 @@ GraphOpCost(const Graph *graph, const GraphOp *op)
 		case OP_CONCAT:
 		case OP_PICK:
 		case OP_PRODUCT:
+		case OP_SLICES:
 			return 0;
 	}
 	return 0;

@@ -135,7 +135,7 @@ class TensorMaker:
             return self.columns(a, tasks, x)
         if kind in ("omoe", "mmoe"):
             return self.mixtures(a, tasks, x)
-        if kind in ("cgc", "ple"):
+        if kind in ("cgc", "ple", "stem"):
             return self.extractions(a, tasks, x)
         raise ValueError(kind)
 
@@ -187,14 +187,15 @@ class TensorMaker:
         return inputs
 
     def extractions(self, a, tasks, x):
-        inputs = x
+        stem = a["type"] == "stem"
+        inputs = x // (len(tasks) + 1) if stem else x
         levels = self.levels(a)
         for j, level in enumerate(levels):
             specific, shared = level["specific_expert_num"], level["shared_expert_num"]
             specific = specific if isinstance(specific, list) else [specific] * len(tasks)
             gate_inputs = x if level.get("gate_input") == "raw" else inputs
             for t, n in zip(tasks, specific):
-                self.gate("level.%d.task.%s.gate" % (j, t), level.get("gate"), gate_inputs, n + shared)
+                self.gate("level.%d.task.%s.gate" % (j, t), level.get("gate"), gate_inputs, (sum(specific) if stem else n) + shared)
             if j < len(levels) - 1:
                 n = shared if level.get("shared_gate") == "shared" else sum(specific) + shared
                 self.gate("level.%d.shared.gate" % j, level.get("gate"), gate_inputs, n)

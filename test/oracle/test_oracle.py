@@ -306,6 +306,30 @@ class ArchitectureTest(unittest.TestCase):
         np.testing.assert_allclose(self.scores(dict(a, shared_gate="shared"), tensors),
                                    [(8.5 + 1600) / 2, (130 + 3 * 1600) / 4], rtol=1e-7)
 
+    def test_stem(self):
+        features = [{"name": n, "kind": "dense", "width": 3} for n in "uv"]
+        tasks = [{"name": t, "type": "regression"} for t in "ab"]
+        a = {"type": "stem", "num_levels": 2, "specific_expert_num": [1, 0], "shared_expert_num": 1, "expert": LINEAR1, "gate": self.GATE}
+        # slices: a (1, 10), b (2, 20), shared (3, 30)
+        row = {"u": [1, 2, 3], "v": [10, 20, 30]}
+        tensors = dict(dense_layer("level.0.task.a.expert.0.0", [1, 1]), **dense_layer("level.0.shared.expert.0.0", [1, 0]),
+                       **dense_layer("level.1.task.a.expert.0.0", [2]), **dense_layer("level.1.shared.expert.0.0", [4]),
+                       **self.mixing("level.0.task.a.gate", [1, 1]), **self.mixing("level.0.task.b.gate", [1, 3]),
+                       **self.mixing("level.0.shared.gate", [3, 1]), **self.mixing("level.1.task.a.gate", [1, 0.25], 1),
+                       **self.mixing("level.1.task.b.gate", [1, 0], 1), **sums("a", "b", n=1))
+        tensors["level.1.task.b.gate.logit.bias"] = f32(0, 0)
+        # the gate of b on level 1 reads b's and the shared mix, 5 + 9
+        tensors["level.1.task.b.gate.logit.weight"] = f32([0], [LOG2 / 14])
+        # level 0: experts 11 and 3; a 7, b 5, shared 9; level 1: experts 14 and 36
+        expected = [0.8 * 14 + 0.2 * 36, (14 + 2 * 36) / 3]
+        m = model(a, tensors, features, tasks)
+        np.testing.assert_allclose(m.scores(row), expected, rtol=1e-6)
+        self.assertEqual(m.used, set(tensors))
+        # x in another order: the slices' numbers change their places
+        tensors["level.0.task.a.expert.0.0.weight"] = f32([1, 0])
+        self.assertAlmostEqual(model(dict(a, num_levels=1), tensors, features, tasks).scores(row)[0], (1 + 3) / 2, 6)
+        self.assertAlmostEqual(model(dict(a, num_levels=1), tensors, features, tasks, input=["v", "u"]).scores(row)[0], (10 + 30) / 2, 6)
+
     def test_aitm(self):
         a = {"type": "aitm", "bottom": LINEAR1, "info": LINEAR1}
         tensors = dict(dense_layer("task.a.bottom.0", [1, 0]), **dense_layer("task.b.bottom.0", [0, 1]),

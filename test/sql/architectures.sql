@@ -49,6 +49,37 @@ $$;
 CREATE PROCEDURE refused_architecture(architecture jsonb, features jsonb DEFAULT '[{"name": "a", "kind": "dense"}]', tasks text[] DEFAULT '{x,y,z}')
 LANGUAGE sql AS $$ CALL refused(model_file(contract(architecture, features, VARIADIC tasks), f32('w', '{1}', 1))) $$;
 
+-- stem: slices of x are (u1, v1, v2), of y (u2, v3, v4), the shared ones (u3, v5, v6)
+CREATE TABLE stem AS SELECT model_file(contract('{"type": "stem", "levels": [
+			{"specific_expert_num": [1, 0], "shared_expert_num": 1, "expert": {"hidden_units": [1], "activation": "linear", "bias": false}},
+			{"specific_expert_num": 0, "shared_expert_num": 1, "expert": {}}]}',
+		'[{"name": "u", "kind": "dense", "width": 3}, {"name": "v", "kind": "dense", "width": 6}]', 'x', 'y'),
+	f32('level.0.task.x.expert.0.0.weight', '{1,3}', 100, 10, 1), f32('level.0.shared.expert.0.0.weight', '{1,3}', 100, 10, 1),
+	f32('level.0.task.x.gate.logit.weight', '{2,3}', 0, 0, 0, 1, -1, 0), f32('level.0.task.y.gate.logit.weight', '{2,3}', 0, 0, 0, 0, 0, 0),
+	f32('level.0.shared.gate.logit.weight', '{2,3}', 0, 0, 0, 9, 9, 9),
+	f32('level.1.task.x.gate.logit.weight', '{1,1}', 0), f32('level.1.task.y.gate.logit.weight', '{1,1}', 0),
+	f32('task.x.tower.logit.weight', '{1,1}', 1), f32('task.y.tower.logit.weight', '{1,1}', 10))::mtl_model AS model;
+SELECT mtl_score(model, ARRAY[1, 2, 3, 4, 5, 6, 7, 8, 9]) FROM stem;
+-- the gate of x reads the sum of its slices and the shared ones, (4, 12, 14)
+SELECT level, task, expert, round(weight::numeric, 5) AS weight FROM mtl_gates((SELECT model FROM stem), ARRAY[1, 2, 3, 4, 5, 6, 7, 8, 9]);
+SELECT (operations(model)).* FROM stem;
+SELECT mtl_describe(model)->'multiply_adds' AS multiply_adds FROM stem;
+SELECT same_bits(model_file(contract('{"type": "stem", "specific_expert_num": 2, "shared_expert_num": 1, "expert": {"hidden_units": [19]}}',
+		'[{"name": "a", "kind": "dense", "embedding_dim": 24}, {"name": "b", "kind": "dense", "width": 3}]', 'x', 'y'),
+	wave('dense.a.weight', 24, 1), wave('level.0.task.x.expert.0.0.weight', 19, 9), wave('level.0.task.x.expert.0.0.bias', 19),
+	wave('level.0.task.x.expert.1.0.weight', 19, 9), wave('level.0.task.x.expert.1.0.bias', 19),
+	wave('level.0.task.y.expert.0.0.weight', 19, 9), wave('level.0.task.y.expert.0.0.bias', 19),
+	wave('level.0.task.y.expert.1.0.weight', 19, 9), wave('level.0.task.y.expert.1.0.bias', 19),
+	wave('level.0.shared.expert.0.0.weight', 19, 9), wave('level.0.shared.expert.0.0.bias', 19),
+	wave('level.0.task.x.gate.logit.weight', 5, 9), wave('level.0.task.y.gate.logit.weight', 5, 9),
+	wave('task.x.tower.logit.weight', 1, 19), wave('task.y.tower.logit.weight', 1, 19))::mtl_model, 0.3, -0.7, 1.1, 0.2);
+CALL refused_architecture('{"type": "stem", "specific_expert_num": 1, "shared_expert_num": 1, "expert": {}}');
+CALL refused_architecture('{"type": "stem", "specific_expert_num": 1, "shared_expert_num": 1, "expert": {}}',
+	'[{"name": "a", "kind": "dense", "width": 4}, {"name": "b", "kind": "dense", "width": 6}]');
+CALL refused_architecture('{"type": "stem", "specific_expert_num": 0, "shared_expert_num": 0, "expert": {}}', '[{"name": "a", "kind": "dense", "width": 4}]');
+CALL refused_architecture('{"type": "stem", "specific_expert_num": 341, "shared_expert_num": 2, "expert": {}}', '[{"name": "a", "kind": "dense", "width": 4}]');
+CALL refused_architecture('{"type": "ple", "specific_expert_num": [1000, 25, 0], "shared_expert_num": 0, "expert": {}}');
+
 -- aitm: bottoms a, 2a, 4a; info 3 r; attention with query 1, key ln 2, value 10 of one number each
 CREATE TABLE aitm AS SELECT model_file(contract('{"type": "aitm", "attention": {"shared": true},
 		"bottom": {"hidden_units": [1], "activation": "linear", "bias": false}, "info": {"hidden_units": [1], "activation": "linear", "bias": false}}',
