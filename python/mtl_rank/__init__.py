@@ -8,7 +8,9 @@ docs/model-format.md describes the file. Only numpy and the standard library are
 """
 
 from .contract import (
+    aitm,
     asymmetric_sharing,
+    attention,
     batch_norm,
     binary,
     cgc,
@@ -43,6 +45,8 @@ from .contract import (
     sluice,
     sparse,
     standardize,
+    stem,
+    stem_level,
     tower,
     vocabulary_lookup,
 )
@@ -54,7 +58,9 @@ __version__ = "0.1.0"
 __all__ = [
     "Model",
     "ModelError",
+    "aitm",
     "asymmetric_sharing",
+    "attention",
     "batch_norm",
     "binary",
     "cgc",
@@ -89,6 +95,8 @@ __all__ = [
     "sluice",
     "sparse",
     "standardize",
+    "stem",
+    "stem_level",
     "tower",
     "vocabulary_lookup",
 ]

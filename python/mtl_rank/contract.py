@@ -332,6 +332,42 @@ def ple(
     return {"type": "ple", **_object(locals())}
 
 
+def stem_level(
+    shared_expert_num: int,
+    specific_expert_num: Union[int, Sequence[int]],
+    expert: Json,
+    *,
+    gate: Optional[Json] = None,
+) -> Json:
+    """One level of a STEM; `specific_expert_num` is one number or a list with one per task."""
+    return _object(locals())
+
+
+def stem(
+    shared_expert_num: Optional[int] = None,
+    specific_expert_num: Union[None, int, Sequence[int]] = None,
+    expert: Optional[Json] = None,
+    *,
+    gate: Optional[Json] = None,
+    num_levels: Optional[int] = None,
+    levels: Optional[Sequence[Json]] = None,
+    tower: Optional[Json] = None,
+) -> Json:
+    """Either one description of a level, for all `num_levels`, or a list of stem_level(). Every feature's vector holds a
+    slice for each task and a shared one."""
+    return {"type": "stem", **_object(locals())}
+
+
+def attention(*, bias: Optional[bool] = None, shared: Optional[bool] = None) -> Json:
+    """The attention of aitm(). `bias`: of its layers; `shared`: one set of them for all tasks."""
+    return _object(locals())
+
+
+def aitm(bottom: Json, info: Json, *, attention: Optional[Json] = None, tower: Optional[Json] = None) -> Json:
+    """A chain of tasks in declared order: `info`, over what the task before has learnt, is weighed against the bottom."""
+    return {"type": "aitm", **_object(locals())}
+
+
 # ---------------------------------------------------------------- tasks and rank
 
 

@@ -8,7 +8,7 @@ from typing import Any, Dict, List, Optional, Sequence
 import numpy as np
 
 from .errors import ModelError
-from .expected import ExpectedTensors, Size, total
+from .expected import ExpectedTensors, Size
 from .reader import (
     MAX_INT,
     MAX_WIDTH,
@@ -236,27 +236,27 @@ def _table_sizes(features: List[Feature]) -> Dict[str, List[Size]]:
     return sizes
 
 
-def expect_features(features: List[Feature], expected: ExpectedTensors, found: Dict[str, np.ndarray]) -> Size:
-    """Adds the features' tensors; returns the size of the network's input.
+def expect_features(features: List[Feature], expected: ExpectedTensors, found: Dict[str, np.ndarray]) -> Dict[str, Size]:
+    """Adds the features' tensors; returns the sizes of their vectors.
 
     Where the contract leaves a table's size open, the table that was found decides; without one it stays open.
     """
     sizes = _table_sizes(features)
-    widths: List[Size] = []
+    widths: Dict[str, Size] = {}
     for feature in features:
         if feature.kind == "dense":
-            widths.append(_expect_dense(feature, expected))
+            widths[feature.name] = _expect_dense(feature, expected)
             continue
         name = f"embedding.{feature.embedding}.weight"
         rows, dim = sizes[feature.embedding]
         expected.add(name, (rows, dim))
         if dim is None and name in found and found[name].ndim == 2:
             dim = found[name].shape[1]
-        widths.append(dim)
+        widths[feature.name] = dim
         assert feature.lookup is not None
         if feature.lookup.vocabulary is not None:
             expect_vocabulary(feature.lookup.vocabulary, expected, found)
-    return total(widths)
+    return widths
 
 
 def _expect_dense(feature: Feature, expected: ExpectedTensors) -> int:

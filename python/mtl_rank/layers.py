@@ -35,7 +35,7 @@ class Activation:
             self.epsilon = _epsilon(reader, 1e-9 if self.batch_statistics else 1e-3, self.batch_statistics)
         reader.close()
 
-    def expect(self, expected: ExpectedTensors, prefix: str, units: int) -> None:
+    def expect(self, expected: ExpectedTensors, prefix: str, units: Size) -> None:
         if self.type in ("prelu", "dice"):
             expected.add(f"{prefix}.activation.alpha", (units,), (1,))
         if self.batch_statistics:
@@ -52,7 +52,7 @@ class Normalization:
         reader.choice("position", ("before_activation", "after_activation"), "before_activation")
         reader.close()
 
-    def expect(self, expected: ExpectedTensors, prefix: str, units: int) -> None:
+    def expect(self, expected: ExpectedTensors, prefix: str, units: Size) -> None:
         if self.type == "batch_norm":
             expected.add(f"{prefix}.norm.running_mean", (units,))
             expected.add(f"{prefix}.norm.running_var", (units,), epsilon=self.epsilon)
@@ -70,7 +70,7 @@ def _normalization(reader: Reader, key: str) -> Optional[Normalization]:
 def expect_layer(
     expected: ExpectedTensors,
     prefix: str,
-    units: int,
+    units: Size,
     width: Size,
     bias: bool,
     normalization: Optional[Normalization] = None,
@@ -110,6 +110,10 @@ class Mlp:
         if len(value) != len(self.hidden_units):
             raise ModelError(f'"{path}" has {len(value)} activations, expected one for each of {len(self.hidden_units)} layers')
         return [Activation(v, f"{path}.{i}") for i, v in enumerate(as_array(value, path))]
+
+    def width(self, width: Size) -> Size:
+        """The size of the output for an input of this size."""
+        return self.hidden_units[-1] if self.hidden_units else width
 
     def expect_one(self, expected: ExpectedTensors, prefix: str, layer: int, width: Size) -> int:
         """One of the layers; returns its size."""

@@ -191,8 +191,8 @@ class Model:
         reader.object("provenance", None)
         reader.close()
 
-        width = expect_features(features, expected, found)
-        expect_network(architecture, tasks, expected, width)
+        vectors = expect_features(features, expected, found)
+        expect_network(architecture, tasks, expected, vectors)
         if count:
             expected.add(ROWS, (None,), dtype="U8")
             expected.add(SCORES, (count, len(outputs)))

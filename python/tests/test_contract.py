@@ -169,6 +169,30 @@ class Expected(unittest.TestCase):
             levels = [mtl.ple_level(1, 1, LAYER, shared_gate=shared_gate)] * 2
             self.assert_tensors(mtl.ple(levels=levels), expected, 6)
 
+    def test_stem(self):
+        features = [mtl.dense("age", embedding_dim=3), mtl.sparse("city", mtl.index_lookup(), embedding_dim=6)]
+        for architecture in (mtl.stem(1, [2, 0], LAYER, num_levels=2), mtl.stem(levels=[mtl.stem_level(1, [2, 0], LAYER)] * 2)):
+            found = Model(contract(architecture, features)).expected_tensors()
+            self.assertEqual(found.pop("embedding.city.weight"), (None, 6))
+            expected = {"dense.age.weight": (3, 1)}
+            for j, width in ((0, 3), (1, 6)):
+                for owner in ("task.ctr.expert.0", "task.ctr.expert.1", "shared.expert.0"):
+                    expected.update(layer(f"level.{j}.{owner}.0", 6, width))
+                for owner in ("task.ctr", "task.cvr", "shared")[:3 - j]:
+                    expected[f"level.{j}.{owner}.gate.logit.weight"] = (3, width)
+            self.assertEqual(found, {**expected, **towers(6)})
+        found = Model(contract(mtl.stem(1, 1, LAYER), [mtl.sparse("city", mtl.index_lookup())])).expected_tensors()
+        self.assertEqual(found["level.0.shared.expert.0.0.weight"], (6, None))
+
+    def test_aitm(self):
+        own = {**layer("task.ctr.bottom.0", 6, 5), **layer("task.cvr.bottom.0", 6, 5)}
+        info = mtl.mlp([3, 6], bias=False)
+        own.update({"task.cvr.info.0.weight": (3, 6), "task.cvr.info.1.weight": (6, 3)})
+        parts = ("query", "key", "value")
+        self.assert_tensors(mtl.aitm(LAYER, info), {**own, **{f"task.cvr.attention.{p}.weight": (6, 6) for p in parts}}, 6)
+        shared = {k: v for p in parts for k, v in layer(f"shared.attention.{p}", 6, 6).items()}
+        self.assert_tensors(mtl.aitm(LAYER, info, attention=mtl.attention(bias=True, shared=True)), {**own, **shared}, 6)
+
     def test_towers_by_task(self):
         tasks = [mtl.binary("two", head="softmax"), mtl.multiclass("many", num_classes=5, tower=mtl.tower([3], logit_bias=False)),
                  mtl.product("both", of=["two", "two"])]
@@ -330,6 +354,10 @@ class Refused(unittest.TestCase):
             (mtl.mmoe(1, LAYER, gate=mtl.gate(temperature=0)), '"architecture.gate.temperature" is 0, expected a positive number'),
             (mtl.cgc(0, [1, 0], LAYER), 'gate "level.0.task.cvr.gate" has no experts'),
             (mtl.cgc(1, [1], LAYER), "has 1 numbers, expected one for each of 2 tasks"),
+            (mtl.stem(1, 1, LAYER), 'the vector of feature "age" has 1 numbers, expected a multiple of 3: a slice for each of 2 tasks and a shared one'),
+            ({"type": "aitm", "bottom": LAYER}, 'key "architecture.info" is missing'),
+            (mtl.aitm(LAYER, mtl.mlp([5])), '"architecture.info" ends with 5 units, expected 6 as "architecture.bottom" has'),
+            (mtl.aitm(LAYER, LAYER, attention={"heads": 2}), 'unknown key "architecture.attention.heads", known here are "bias", "shared"'),
             (mtl.ple(0, 1, LAYER, num_levels=2, shared_gate="shared"), 'gate "level.0.shared.gate" has no experts'),
         ):
             with self.subTest(message):

@@ -114,6 +114,23 @@ RunConcat(const Run *run, const CompiledOp *op, float *y)
 }
 
 void
+RunSlices(const Run *run, const CompiledOp *op, float *y)
+{
+	for (int r = 0; r < run->nrows; r++)
+	{
+		const float *x = InputRow(run, op, 0, r);
+
+		for (int i = 0; i < op->u.slices.nranges; i++)
+		{
+			const VectorRange *range = &op->u.slices.ranges[i];
+
+			memcpy(y, x + range->begin, sizeof(float) * range->length);
+			y += range->length;
+		}
+	}
+}
+
+void
 RunPick(const Run *run, const CompiledOp *op, float *y)
 {
 	for (int r = 0; r < run->nrows; r++)
@@ -131,4 +148,26 @@ RunProduct(const Run *run, const CompiledOp *op, float *y)
 			product *= InputRow(run, op, i, r)[0];
 		y[r] = product;
 	}
+}
+
+/*
+ * In double, where the products are exact, in the order of the numbers.
+ */
+static double
+DotRow(int width, const float *a, const float *b)
+{
+	double		sum = 0;
+
+	for (int u = 0; u < width; u++)
+		sum += (double) a[u] * b[u];
+	return sum;
+}
+
+void
+RunDot(const Run *run, const CompiledOp *op, float *y)
+{
+	int			width = run->program->ops[op->inputs[0]].width;
+
+	for (int r = 0; r < run->nrows; r++)
+		y[r] = DotRow(width, InputRow(run, op, 0, r), InputRow(run, op, 1, r));
 }

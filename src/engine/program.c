@@ -119,9 +119,15 @@ CompileOp(Program *program, const Graph *graph, HTAB *layers, const GraphOp *op,
 		case OP_PICK:
 			compiled->u.index = op->index;
 			break;
+		case OP_SLICES:
+			compiled->u.slices.nranges = op->nranges;
+			compiled->u.slices.ranges = ProgramAlloc(program, sizeof(VectorRange) * op->nranges);
+			memcpy(compiled->u.slices.ranges, op->ranges, sizeof(VectorRange) * op->nranges);
+			break;
 		case OP_MIX:
 		case OP_CONCAT:
 		case OP_PRODUCT:
+		case OP_DOT:
 			break;
 	}
 }

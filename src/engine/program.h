@@ -104,6 +104,11 @@ typedef struct CompiledOp
 			bool		per_unit;
 		}			combine;	/* OP_COMBINE */
 		int			index;		/* OP_PICK */
+		struct
+		{
+			int			nranges;
+			VectorRange *ranges;
+		}			slices;		/* OP_SLICES */
 	}			u;
 } CompiledOp;
 
@@ -181,6 +186,8 @@ extern void RunCombine(const Run *run, const CompiledOp *op, float *y);
 extern void RunConcat(const Run *run, const CompiledOp *op, float *y);
 extern void RunPick(const Run *run, const CompiledOp *op, float *y);
 extern void RunProduct(const Run *run, const CompiledOp *op, float *y);
+extern void RunDot(const Run *run, const CompiledOp *op, float *y);
+extern void RunSlices(const Run *run, const CompiledOp *op, float *y);
 
 /* run.c: error that names the operation, or feature, of a number that is not finite */
 extern void CheckVectors(const Run *run, const CompiledOp *op, const float *y);

@@ -92,6 +92,12 @@ RunOp(const Run *run, const CompiledOp *op, float *y)
 		case OP_PRODUCT:
 			RunProduct(run, op, y);
 			break;
+		case OP_DOT:
+			RunDot(run, op, y);
+			break;
+		case OP_SLICES:
+			RunSlices(run, op, y);
+			break;
 	}
 }
 

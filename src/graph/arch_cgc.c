@@ -16,6 +16,7 @@ BuildCgc(GraphBuilder *builder, JsonObject *object, int *representations)
 
 	for (int t = 0; t < builder->ntasks; t++)
 		representations[t] = builder->input;
-	AddExtractionLevel(builder, levels->objects[0], 0, true, representations, &shared);
+	AddExtractionLevel(builder, EXTRACTION_CGC, levels->objects[0], 0, true,
+					   representations, &shared);
 	LevelsClose(levels);
 }

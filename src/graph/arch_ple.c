@@ -17,7 +17,7 @@ BuildPle(GraphBuilder *builder, JsonObject *object, int *representations)
 	for (int t = 0; t < builder->ntasks; t++)
 		representations[t] = builder->input;
 	for (int j = 0; j < levels->nlevels; j++)
-		AddExtractionLevel(builder, levels->objects[j], j, j == levels->nlevels - 1,
-						   representations, &shared);
+		AddExtractionLevel(builder, EXTRACTION_CGC, levels->objects[j], j,
+						   j == levels->nlevels - 1, representations, &shared);
 	LevelsClose(levels);
 }

@@ -24,6 +24,8 @@ extern void BuildAsymmetricSharing(GraphBuilder *builder, JsonObject *object, in
 extern void BuildCustomizedSharing(GraphBuilder *builder, JsonObject *object, int *representations);
 extern void BuildCgc(GraphBuilder *builder, JsonObject *object, int *representations);
 extern void BuildPle(GraphBuilder *builder, JsonObject *object, int *representations);
+extern void BuildAitm(GraphBuilder *builder, JsonObject *object, int *representations);
+extern void BuildStem(GraphBuilder *builder, JsonObject *object, int *representations);
 
 /*
  * Levels of extraction (levels.c): either the list "levels" of the object, or the
@@ -46,8 +48,14 @@ extern bool GateReadsRaw(JsonObject *level);
 extern void AddMoeLevel(GraphBuilder *builder, JsonObject *object, int level,
 						bool per_task, int *representations);
 
+typedef enum ExtractionKind
+{
+	EXTRACTION_CGC,				/* a task's gate mixes its own and the shared experts */
+	EXTRACTION_STEM				/* it mixes those of all tasks */
+} ExtractionKind;
+
 /* One level of extraction (extraction_level.c); see its comment. */
-extern void AddExtractionLevel(GraphBuilder *builder, JsonObject *object, int level, bool last,
-							   int *representations, int *shared);
+extern void AddExtractionLevel(GraphBuilder *builder, ExtractionKind kind, JsonObject *object,
+							   int level, bool last, int *representations, int *shared);
 
 #endif							/* MTL_RANK_ARCHITECTURE_H */

@@ -86,6 +86,16 @@ AddMix(GraphBuilder *builder, const char *name, int gate, int nexperts, const in
 	return AddOp(builder, OP_MIX, name, width, nexperts + 1, inputs);
 }
 
+static void
+CheckVectorWidth(const char *name, int64 width)
+{
+	if (width > MTL_MAX_ACTIVATIONS)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("invalid model: \"%s\" has " INT64_FORMAT " numbers, the limit is %d",
+						name, width, MTL_MAX_ACTIVATIONS)));
+}
+
 int
 AddConcat(GraphBuilder *builder, const char *name, int ninputs, const int *inputs)
 {
@@ -93,11 +103,7 @@ AddConcat(GraphBuilder *builder, const char *name, int ninputs, const int *input
 
 	for (int i = 0; i < ninputs; i++)
 		width += OpWidth(builder, inputs[i]);
-	if (width > MTL_MAX_ACTIVATIONS)
-		ereport(ERROR,
-				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-				 errmsg("invalid model: \"%s\" has " INT64_FORMAT " numbers, the limit is %d",
-						name, width, MTL_MAX_ACTIVATIONS)));
+	CheckVectorWidth(name, width);
 	return AddOp(builder, OP_CONCAT, name, width, ninputs, inputs);
 }
 
@@ -115,6 +121,34 @@ int
 AddProduct(GraphBuilder *builder, const char *name, int ninputs, const int *inputs)
 {
 	return AddOp(builder, OP_PRODUCT, name, 1, ninputs, inputs);
+}
+
+int
+AddDot(GraphBuilder *builder, const char *name, int a, int b)
+{
+	int			inputs[2] = {a, b};
+
+	Assert(OpWidth(builder, a) == OpWidth(builder, b));
+	return AddOp(builder, OP_DOT, name, 1, 2, inputs);
+}
+
+int
+AddSlices(GraphBuilder *builder, const char *name, int input, int nranges, VectorRange *ranges)
+{
+	int64		width = 0;
+	int			op;
+
+	for (int i = 0; i < nranges; i++)
+	{
+		Assert(ranges[i].begin >= 0 && ranges[i].length > 0 &&
+			   ranges[i].length <= OpWidth(builder, input) - ranges[i].begin);
+		width += ranges[i].length;
+	}
+	CheckVectorWidth(name, width);
+	op = AddOp(builder, OP_SLICES, name, width, 1, &input);
+	builder->graph->ops[op].nranges = nranges;
+	builder->graph->ops[op].ranges = ranges;
+	return op;
 }
 
 int

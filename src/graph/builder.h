@@ -36,12 +36,19 @@ extern int	AddConcat(GraphBuilder *builder, const char *name, int ninputs, const
 extern int	AddPick(GraphBuilder *builder, const char *name, int input, int index);
 extern int	AddProduct(GraphBuilder *builder, const char *name, int ninputs, const int *inputs);
 
+/* The scalar product of two vectors of one width. */
+extern int	AddDot(GraphBuilder *builder, const char *name, int a, int b);
+
 /*
  * A linear combination of vectors of one width; weights as in GraphOp, owned by
  * the graph from then on.
  */
 extern int	AddCombine(GraphBuilder *builder, const char *name, int ninputs, const int *inputs,
 					   float *weights, int subspaces, bool per_unit);
+
+/* Ranges of the input's vector, one after the other; owned by the graph from then on. */
+extern int	AddSlices(GraphBuilder *builder, const char *name, int input,
+					  int nranges, VectorRange *ranges);
 
 /* Notes a gate for mtl_gates; experts are prefixes, owned by the graph. */
 extern void NoteGate(GraphBuilder *builder, int level, const char *task, int op,

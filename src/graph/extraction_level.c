@@ -1,6 +1,7 @@
 /*
  * extraction_level.c
- *	  One level of customized gate control, for cgc and ple.
+ *	  One level of extraction, for cgc, ple and stem: experts of each task and shared
+ *	  ones, mixed by gates.
  */
 #include "postgres.h"
 
@@ -13,6 +14,19 @@ typedef struct ExpertGroup
 	int		   *ops;
 	char	  **names;
 } ExpertGroup;
+
+typedef struct ExtractionSpec
+{
+	MlpSpec    *expert;
+	GateSpec   *gate;
+	int			nshared;
+	int		   *nspecific;		/* by task */
+	bool		raw;			/* gates read x */
+	bool		sum;			/* a task's gate reads its representation plus the shared one */
+	bool		every_task;		/* a task's gate mixes the experts of all tasks */
+	bool		shared_first;	/* shared experts come first */
+	bool		shared_only;	/* the shared gate mixes shared experts alone */
+} ExtractionSpec;
 
 /*
  * How many experts each task has of its own: one number for all, or a list.
@@ -39,6 +53,43 @@ SpecificExperts(const GraphBuilder *builder, JsonObject *object)
 			JsonValueInt(&list->elements[t], list->path, 0, MTL_MAX_EXPERTS) :
 			JsonNeedInt(object, key, 0, MTL_MAX_EXPERTS);
 	return counts;
+}
+
+static void
+CheckExperts(const ExtractionSpec *spec, int ntasks, int level)
+{
+	int			nexperts = spec->nshared;
+
+	for (int t = 0; t < ntasks; t++)
+		nexperts += spec->nspecific[t];
+	if (nexperts > MTL_MAX_EXPERTS)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("invalid model: level %d has %d experts, the limit is %d",
+						level, nexperts, MTL_MAX_EXPERTS)));
+}
+
+static ExtractionSpec
+ReadExtraction(const GraphBuilder *builder, ExtractionKind kind, JsonObject *object)
+{
+	static const char *const orders[] = {"specific_first", "shared_first", NULL};
+	static const char *const scopes[] = {"all", "shared", NULL};
+	ExtractionSpec spec = {
+		.expert = MlpSpecNeed(object, "expert"),
+		.gate = GateSpecGet(object, "gate"),
+		.nshared = JsonNeedInt(object, "shared_expert_num", 0, MTL_MAX_EXPERTS),
+		.nspecific = SpecificExperts(builder, object),
+		.sum = kind == EXTRACTION_STEM,
+		.every_task = kind == EXTRACTION_STEM
+	};
+
+	if (kind == EXTRACTION_CGC)
+	{
+		spec.raw = GateReadsRaw(object);
+		spec.shared_first = JsonGetChoice(object, "expert_order", orders, 0) == 1;
+		spec.shared_only = JsonGetChoice(object, "shared_gate", scopes, 0) == 1;
+	}
+	return spec;
 }
 
 static ExpertGroup
@@ -87,61 +138,89 @@ JoinGroups(const ExpertGroup *const *groups, int ngroups, const char *gate)
 }
 
 /*
- * Replaces each task's representation by its gate's mix of its own and the shared
- * experts, and (but on the last level) *shared by the shared gate's mix.
+ * The experts of the tasks from first to last and the shared ones, as one group for
+ * a gate.  The shared ones are the last of the groups.
  */
-void
-AddExtractionLevel(GraphBuilder *builder, JsonObject *object, int level, bool last,
-				   int *representations, int *shared)
+static ExpertGroup
+ExpertsOf(const ExtractionSpec *spec, const ExpertGroup *groups, int ntasks,
+		  int first, int last, const char *gate)
 {
-	static const char *const orders[] = {"specific_first", "shared_first", NULL};
-	static const char *const scopes[] = {"all", "shared", NULL};
-	int			ntasks = builder->ntasks;
-	MlpSpec    *expert = MlpSpecNeed(object, "expert");
-	GateSpec   *gate = GateSpecGet(object, "gate");
-	bool		raw = GateReadsRaw(object);
-	bool		shared_first = JsonGetChoice(object, "expert_order", orders, 0) == 1;
-	bool		shared_only = JsonGetChoice(object, "shared_gate", scopes, 0) == 1;
-	int			nshared = JsonNeedInt(object, "shared_expert_num", 0, MTL_MAX_EXPERTS);
-	int		   *nspecific = SpecificExperts(builder, object);
-	ExpertGroup *groups = palloc(sizeof(ExpertGroup) * (ntasks + 1));
 	const ExpertGroup **members = palloc(sizeof(ExpertGroup *) * (ntasks + 1));
-	ExpertGroup *common = &groups[ntasks];
+	int			nmembers = 0;
 	ExpertGroup joined;
 
+	if (spec->shared_first)
+		members[nmembers++] = &groups[ntasks];
+	for (int t = first; t <= last; t++)
+		members[nmembers++] = &groups[t];
+	if (!spec->shared_first)
+		members[nmembers++] = &groups[ntasks];
+	joined = JoinGroups(members, nmembers, gate);
+	pfree(members);
+	return joined;
+}
+
+static int
+AddTaskGate(GraphBuilder *builder, const ExtractionSpec *spec, const ExpertGroup *groups,
+			int level, int t, int representation, int shared)
+{
+	const char *task = builder->tasks[t]->name;
+	char	   *prefix = psprintf("level.%d.task.%s.gate", level, task);
+	int			ntasks = builder->ntasks;
+	ExpertGroup experts = ExpertsOf(spec, groups, ntasks,
+									spec->every_task ? 0 : t,
+									spec->every_task ? ntasks - 1 : t, prefix);
+	int			input = spec->raw ? builder->input : representation;
+
+	if (spec->sum)
+	{
+		int			terms[2] = {representation, shared};
+		float	   *weights = palloc(sizeof(float) * 2);
+
+		weights[0] = weights[1] = 1;
+		input = AddCombine(builder, prefix, 2, terms, weights, 1, false);
+	}
+	return AddGatedMix(builder, spec->gate, prefix, level, task, input,
+					   experts.nexperts, experts.ops, experts.names);
+}
+
+static int
+AddSharedGate(GraphBuilder *builder, const ExtractionSpec *spec, const ExpertGroup *groups,
+			  int level, int shared)
+{
+	char	   *prefix = psprintf("level.%d.shared.gate", level);
+	int			ntasks = builder->ntasks;
+	ExpertGroup experts = ExpertsOf(spec, groups, ntasks, 0,
+									spec->shared_only ? -1 : ntasks - 1, prefix);
+
+	return AddGatedMix(builder, spec->gate, prefix, level, NULL,
+					   spec->raw ? builder->input : shared,
+					   experts.nexperts, experts.ops, experts.names);
+}
+
+/*
+ * Replaces each task's representation by its gate's mix of experts, and (but on the
+ * last level) *shared by the shared gate's.
+ */
+void
+AddExtractionLevel(GraphBuilder *builder, ExtractionKind kind, JsonObject *object,
+				   int level, bool last, int *representations, int *shared)
+{
+	int			ntasks = builder->ntasks;
+	ExtractionSpec spec = ReadExtraction(builder, kind, object);
+	ExpertGroup *groups = palloc(sizeof(ExpertGroup) * (ntasks + 1));
+
+	CheckExperts(&spec, ntasks, level);
 	for (int t = 0; t < ntasks; t++)
-		groups[t] = AddGroup(builder, expert,
+		groups[t] = AddGroup(builder, spec.expert,
 							 psprintf("level.%d.task.%s", level, builder->tasks[t]->name),
-							 nspecific[t], representations[t]);
-	*common = AddGroup(builder, expert, psprintf("level.%d.shared", level), nshared, *shared);
+							 spec.nspecific[t], representations[t]);
+	groups[ntasks] = AddGroup(builder, spec.expert, psprintf("level.%d.shared", level),
+							  spec.nshared, *shared);
 
 	for (int t = 0; t < ntasks; t++)
-	{
-		const char *task = builder->tasks[t]->name;
-		char	   *prefix = psprintf("level.%d.task.%s.gate", level, task);
-
-		members[shared_first ? 1 : 0] = &groups[t];
-		members[shared_first ? 0 : 1] = common;
-		joined = JoinGroups(members, 2, prefix);
-		representations[t] = AddGatedMix(builder, gate, prefix, level, task,
-										 raw ? builder->input : representations[t],
-										 joined.nexperts, joined.ops, joined.names);
-	}
-
+		representations[t] = AddTaskGate(builder, &spec, groups, level, t,
+										 representations[t], *shared);
 	if (!last)
-	{
-		char	   *prefix = psprintf("level.%d.shared.gate", level);
-		int			nmembers = 0;
-
-		if (shared_first || shared_only)
-			members[nmembers++] = common;
-		for (int t = 0; t < ntasks && !shared_only; t++)
-			members[nmembers++] = &groups[t];
-		if (!shared_first && !shared_only)
-			members[nmembers++] = common;
-		joined = JoinGroups(members, nmembers, prefix);
-		*shared = AddGatedMix(builder, gate, prefix, level, NULL,
-							  raw ? builder->input : *shared,
-							  joined.nexperts, joined.ops, joined.names);
-	}
+		*shared = AddSharedGate(builder, &spec, groups, level, *shared);
 }

@@ -9,12 +9,13 @@
 /* In the order of the names below. */
 static const BuildArchitecture architectures[] = {
 	BuildSingleTask, BuildSharedBottom, BuildCrossStitch, BuildSluice, BuildOmoe, BuildMmoe,
-	BuildAsymmetricSharing, BuildCustomizedSharing, BuildCgc, BuildPle
+	BuildAsymmetricSharing, BuildCustomizedSharing, BuildCgc, BuildPle, BuildStem,
+	BuildAitm
 };
 
 static const char *const architecture_names[] = {
 	"single_task", "shared_bottom", "cross_stitch", "sluice", "omoe", "mmoe",
-	"asymmetric_sharing", "customized_sharing", "cgc", "ple", NULL
+	"asymmetric_sharing", "customized_sharing", "cgc", "ple", "stem", "aitm", NULL
 };
 
 StaticAssertDecl(lengthof(architectures) == lengthof(architecture_names) - 1,
@@ -56,7 +57,9 @@ OpKindName(OpKind kind)
 		[OP_COMBINE] = "combine",
 		[OP_CONCAT] = "concat",
 		[OP_PICK] = "pick",
-		[OP_PRODUCT] = "product"
+		[OP_PRODUCT] = "product",
+		[OP_DOT] = "dot",
+		[OP_SLICES] = "slices"
 	};
 
 	return names[kind];
@@ -96,10 +99,13 @@ GraphOpCost(const Graph *graph, const GraphOp *op)
 			return (int64) op->width * (op->ninputs - 1);
 		case OP_COMBINE:
 			return (int64) op->width * op->ninputs * (op->per_unit ? 1 : op->subspaces);
+		case OP_DOT:
+			return graph->ops[op->inputs[0]].width;
 		case OP_SOFTMAX:
 		case OP_CONCAT:
 		case OP_PICK:
 		case OP_PRODUCT:
+		case OP_SLICES:
 			return 0;
 	}
 	return 0;

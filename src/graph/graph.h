@@ -27,7 +27,9 @@ typedef enum OpKind
 	OP_COMBINE,					/* linear combination with stored weights */
 	OP_CONCAT,					/* in0, in1, ... */
 	OP_PICK,					/* in0[index] */
-	OP_PRODUCT					/* in0[0] * in1[0] * ... */
+	OP_PRODUCT,					/* in0[0] * in1[0] * ... */
+	OP_DOT,						/* sum_u in0[u] * in1[u] */
+	OP_SLICES					/* ranges of in0, one after the other */
 } OpKind;
 
 typedef enum NormKind
@@ -74,6 +76,13 @@ typedef struct Activation
 	const Tensor *running_var;
 } Activation;
 
+/* Numbers of a vector that stand together. */
+typedef struct VectorRange
+{
+	int			begin;
+	int			length;
+} VectorRange;
+
 typedef struct GraphOp
 {
 	OpKind		kind;
@@ -106,6 +115,9 @@ typedef struct GraphOp
 	bool		per_unit;
 
 	int			index;			/* OP_PICK */
+
+	int			nranges;		/* OP_SLICES */
+	VectorRange *ranges;
 } GraphOp;
 
 /* A gate, for mtl_gates: op is its softmax. */

@@ -173,6 +173,12 @@ MlpSpecNeed(JsonObject *parent, const char *key)
 	return spec;
 }
 
+int
+MlpWidth(const MlpSpec *spec, int input_width)
+{
+	return spec->nlayers > 0 ? spec->layers[spec->nlayers - 1].units : input_width;
+}
+
 GateSpec *
 GateSpecGet(JsonObject *parent, const char *key)
 {

@@ -55,6 +55,9 @@ extern MlpSpec *MlpSpecRead(JsonObject *object);
 /* The MLP at key, which is required; opens and closes the object. */
 extern MlpSpec *MlpSpecNeed(JsonObject *parent, const char *key);
 
+/* Numbers that the MLP makes of a vector of so many. */
+extern int	MlpWidth(const MlpSpec *spec, int input_width);
+
 /* The gate at key; the defaults when absent. */
 extern GateSpec *GateSpecGet(JsonObject *parent, const char *key);
 

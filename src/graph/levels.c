@@ -1,6 +1,6 @@
 /*
  * levels.c
- *	  The levels of omoe, mmoe, cgc and ple.
+ *	  The levels of omoe, mmoe, cgc, ple and stem.
  */
 #include "postgres.h"
 

@@ -245,7 +245,7 @@ def many_experts(experts, count, levels):
     return model(c, tensors)
 
 
-@extreme((1024, 400, 1), (1024, 400, 64), (1, 1000, 33), (1, 100, 64))
+@extreme((2, 511, 1), (1024, 400, 1), (1024, 400, 64), (1, 1000, 33), (1, 100, 64))
 def many_specific_experts(experts, count, levels):
     """A list with a number of experts for each task."""
     tasks = binary(count)
@@ -256,6 +256,36 @@ def many_specific_experts(experts, count, levels):
         tensors.update({"level.%d.task.%s.gate.logit.weight" % (level, t["name"]): zeros(experts + 1, 1) for t in tasks})
         if level < levels - 1:
             tensors["level.%d.shared.gate.logit.weight" % level] = zeros(1, 1)
+    return model(c, tensors)
+
+
+@extreme((1000, 1, 1), (1000, 2, 64), (3, 10000, 1), (200, 10000, 1), (1000, 65, 1))
+def many_slices(count, features, levels):
+    """Every gate of every task mixes the experts of all; experts without layers cost no operations."""
+    tasks = binary(count)
+    dim = count + 1
+    c = contract([sparse("s%d" % i, missing="zero") for i in range(features)], tasks,
+                 {"type": "stem", "specific_expert_num": 1, "shared_expert_num": 0, "expert": {}, "num_levels": levels})
+    tensors = dict(towers(tasks, features), **{"embedding.t.weight": zeros(2, dim)})
+    owners = ["task.%s" % t["name"] for t in tasks] + (["shared"] if levels > 1 else [])
+    tensors.update({"level.0.%s.gate.logit.weight" % owner: zeros(count, features) for owner in owners if count * features <= 2000})
+    if count == 3:
+        tensors.update({"level.0.%s.gate.logit.weight" % owner: zeros(count, features) for owner in owners})
+    return model(c, tensors, {"s0": 1})
+
+
+@extreme((1000, 1), (10, 64), (2, 512), (3, 65536))
+def many_attentions(count, units):
+    """Three layers of units over units, which a model with shared attention has once."""
+    tasks = binary(count)
+    mlp = {"hidden_units": [units], "bias": False}
+    c = contract([dense()], tasks, {"type": "aitm", "bottom": mlp, "info": {} if units > 64 else mlp, "attention": {"shared": True}})
+    tensors = towers(tasks, units)
+    for task in tasks:
+        tensors["task.%s.bottom.0.weight" % task["name"]] = zeros(units, 1)
+        if units <= 64 and task is not tasks[0]:
+            tensors["task.%s.info.0.weight" % task["name"]] = zeros(units, units)
+    tensors.update({"shared.attention.%s.weight" % part: zeros(units, units) for part in ("query", "key", "value") if units <= 512})
     return model(c, tensors)
 
 

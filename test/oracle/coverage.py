@@ -10,7 +10,7 @@ NORMALIZATIONS = ["%s %s scale=%s center=%s" % (t, p, s, c) for t in ("batch_nor
 # Every value of every switch; a run that misses one fails.
 SWITCHES = {
     "architecture": ["single_task", "shared_bottom", "cross_stitch", "sluice", "omoe", "mmoe", "asymmetric_sharing",
-                     "customized_sharing", "cgc", "ple"],
+                     "customized_sharing", "cgc", "ple", "stem", "aitm"],
     "cross_stitch": ["scalar", "per_unit", "after all layers", "after some layers"],
     "sluice": ["skip", "no skip", "subspaces 1", "subspaces 2", "subspaces 3"],
     "omoe": ["levels 1", "levels 2", "levels list", "num_levels"],
@@ -20,10 +20,14 @@ SWITCHES = {
     "ple": ["levels 1", "levels 2", "levels 3", "levels list", "num_levels", "sizes per level", "specific_expert_num list",
             "a task without experts of its own", "no shared experts", "shared_gate all", "shared_gate shared",
             "shared_gate shared_first"],
+    "stem": ["levels 1", "levels 2", "levels 3", "levels list", "num_levels", "sizes per level", "specific_expert_num list",
+             "a task without experts of its own", "no shared experts"],
     "expert_order": ["specific_first", "shared_first"],
     "gate_input": ["omoe level", "omoe raw", "mmoe level", "mmoe raw", "cgc level", "cgc raw", "ple level", "ple raw"],
     "asymmetric_sharing": ["concat", "sum", "average", "reads several"],
     "customized_sharing": ["specific_first", "shared_first", "shared_bottom of its own", "shared_bottom as bottom"],
+    "aitm": ["attention bias", "no attention bias", "attention shared", "attention of a task", "attention left out", "info layers 0",
+             "info layers 1", "info layers 2", "tasks 2", "tasks 3"],
     "activation": ACTIVATIONS,
     "activation written as": ["text", "object", "list", "default"],
     "normalization": NORMALIZATIONS + ["none", "epsilon"],
@@ -151,7 +155,7 @@ class Walk:
         kind = a["type"]
         self.note("architecture", kind)
         self.note("tower", "none given", get(a, "tower") is None)
-        for key in ("bottom", "shared_bottom", "column"):
+        for key in ("bottom", "shared_bottom", "column", "info"):
             if get(a, key) is not None:
                 self.mlp(a[key], "task." if key != "shared_bottom" else "shared.")
         if kind == "cross_stitch":
@@ -167,7 +171,14 @@ class Walk:
         elif kind == "customized_sharing":
             self.note(kind, get(a, "order", "specific_first"))
             self.note(kind, "shared_bottom of its own" if get(a, "shared_bottom") is not None else "shared_bottom as bottom")
-        elif kind in ("omoe", "mmoe", "cgc", "ple"):
+        elif kind == "aitm":
+            attention = get(a, "attention", {})
+            self.note(kind, "attention left out", get(a, "attention") is None)
+            self.note(kind, "attention bias" if get(attention, "bias") else "no attention bias")
+            self.note(kind, "attention shared" if get(attention, "shared") else "attention of a task")
+            self.note(kind, "info layers %d" % len(get(a["info"], "hidden_units", [])))
+            self.note(kind, "tasks %d" % sum(t["type"] != "product" for t in self.contract["tasks"]))
+        elif kind in ("omoe", "mmoe", "cgc", "ple", "stem"):
             self.levels(a, kind)
 
     def levels(self, a, kind):
@@ -176,10 +187,10 @@ class Walk:
         self.note(kind, "levels %d" % n)
         self.note(kind, "levels list" if get(a, "levels") else "num_levels", get(a, "levels") or n > 1)
         for j, level in enumerate(levels):
-            self.note("gate_input", "%s %s" % (kind, get(level, "gate_input", "level")))
+            self.note("gate_input", "%s %s" % (kind, get(level, "gate_input", "level")), kind != "stem")
             self.gate(get(level, "gate"), "level.%d." % j)
             self.mlp(level["expert"], "level.%d." % j)
-            if kind in ("cgc", "ple"):
+            if kind in ("cgc", "ple", "stem"):
                 self.extraction(level, kind, j == n - 1)
         sizes = [get(level["expert"], "hidden_units", []) for level in levels]
         self.note(kind, "sizes per level", any(s != sizes[0] for s in sizes))
@@ -193,11 +204,11 @@ class Walk:
     def extraction(self, level, kind, last):
         order = get(level, "expert_order", "specific_first")
         specific, shared = level["specific_expert_num"], level["shared_expert_num"]
-        self.note("expert_order", order)
+        self.note("expert_order", order, kind != "stem")
         self.note(kind, "specific_expert_num list", isinstance(specific, list))
         self.note(kind, "no shared experts", shared == 0)
         self.note(kind, "a task without experts of its own", 0 in (specific if isinstance(specific, list) else [specific]))
-        if not last:
+        if not last and kind != "stem":
             gate = get(level, "shared_gate", "all")
             self.note(kind, "shared_gate " + gate)
             self.note(kind, "shared_gate shared_first", gate == "all" and order == "shared_first" and shared > 0)

@@ -263,6 +263,46 @@ class Model(Features):
             own = mixes
         return own
 
+    def stem(self, vectors):
+        tasks = self.network_tasks
+        slices = [np.split(v, len(tasks) + 1) for v in vectors]
+        *own, shared = [np.concatenate([s[i] for s in slices]) for i in range(len(tasks) + 1)]
+        own = dict(zip(tasks, own))
+        levels = self.levels()
+        for j, level in enumerate(levels):
+            numbers = level["specific_expert_num"]
+            numbers = numbers if isinstance(numbers, list) else [numbers] * len(tasks)
+            reads = [("task." + t, own[t], n) for t, n in zip(tasks, numbers)] + [("shared", shared, level["shared_expert_num"])]
+            experts = [self.mlp("level.%d.%s.expert.%d" % (j, owner, i), level["expert"], read)
+                       for owner, read, n in reads for i in range(n)]
+            gate = get(level, "gate", {})
+            mixes = {t: self.mixed("level.%d.task.%s.gate" % (j, t), gate, own[t] + shared, experts) for t in tasks}
+            if j < len(levels) - 1:
+                shared = self.mixed("level.%d.shared.gate" % j, gate, shared, experts)
+            own = mixes
+        return own
+
+    def aitm(self, x):
+        a, tasks = self.architecture, self.network_tasks
+        attention = get(a, "attention", {})
+        bias, shared = get(attention, "bias", False), get(attention, "shared", False)
+        result = {}
+        for before, t in zip([None] + tasks, tasks):
+            b = self.mlp("task.%s.bottom" % t, a["bottom"], x)
+            if before is None:
+                result[t] = b
+                continue
+            p = self.mlp("task.%s.info" % t, a["info"], result[before])
+            prefix = "shared.attention" if shared else "task.%s.attention" % t
+
+            def linear(name, y):
+                return self.layer("%s.%s" % (prefix, name), len(b), y, bias, None, "linear")
+
+            scores = [linear("query", y) @ linear("key", y) / math.sqrt(len(b)) for y in (b, p)]
+            weights = softmax(np.array(scores))
+            result[t] = weights[0] * linear("value", b) + weights[1] * linear("value", p)
+        return result
+
     # ------------------------------------------------------------ tasks
 
     @staticmethod
@@ -286,7 +326,11 @@ class Model(Features):
         network = {"omoe": self.mixture_of_experts, "mmoe": self.mixture_of_experts,
                    "cgc": self.progressive_extraction, "ple": self.progressive_extraction}
         kind = self.architecture["type"]
-        read = (network[kind] if kind in network else getattr(self, kind))(self.input_vector(row))
+        vectors = self.feature_vectors(row)
+        if kind == "stem":
+            read = self.stem(vectors)
+        else:
+            read = (network[kind] if kind in network else getattr(self, kind))(np.concatenate(vectors))
 
         scores = {}
         for task in self.tasks:

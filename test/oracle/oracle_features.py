@@ -98,9 +98,9 @@ class Features:
             raise ValueError("%s has shape %s, not %s" % (name, t.shape, " or ".join(map(str, shapes))))
         return t.astype(REAL)
 
-    def input_vector(self, row):
+    def feature_vectors(self, row):
         order = get(self.contract, "input", list(self.features))
-        return np.concatenate([self.feature_vector(self.features[name], row) for name in order])
+        return [self.feature_vector(self.features[name], row) for name in order]
 
     def feature_vector(self, feature, row):
         return {"dense": self.dense, "sparse": self.sparse, "sequence": self.sequence}[feature["kind"]](feature, row)

@@ -11,15 +11,18 @@ UNITS = [1, 3, 4, 5, 7, 8, 8, 12, 13, 16, 16, 17, 24, 32, 33, 48, 65]
 VARIANTS = ["single_task", "shared_bottom", "cross_stitch scalar", "cross_stitch per_unit", "sluice skip", "sluice plain",
             "omoe single", "omoe stacked", "mmoe single", "mmoe stacked", "mmoe stacked", "asymmetric_sharing concat",
             "asymmetric_sharing sum", "asymmetric_sharing average", "customized_sharing specific_first",
-            "customized_sharing shared_first", "cgc", "ple 1", "ple 2", "ple 3"]
+            "customized_sharing shared_first", "cgc", "ple 1", "ple 2", "ple 3", "stem 1", "stem 2",
+            "aitm own", "aitm shared"]
 
 
 def random_contract(d, variant):
     """A contract and the plan that belongs to it."""
     plan = Plan()
     kind, _, detail = variant.partition(" ")
+    tasks = random_tasks(d, at_least=2 if kind in ("cross_stitch", "sluice", "asymmetric_sharing", "aitm") else 1)
+    if kind == "stem":
+        plan.slices = 1 + sum(t["type"] != "product" for t in tasks)
     features = random_features(d, plan)
-    tasks = random_tasks(d, at_least=2 if kind in ("cross_stitch", "sluice", "asymmetric_sharing") else 1)
     contract = {"format": 1, "architecture": None, "features": features, "tasks": tasks}
     contract["architecture"] = random_architecture(d, kind, detail, [t["name"] for t in tasks if t["type"] != "product"])
 
@@ -121,11 +124,22 @@ def random_architecture(d, kind, detail, tasks):
         d.option(a, "order", detail, "specific_first")
         if d.chance(0.5):
             a["shared_bottom"] = random_mlp(d, at_most=2)
+    elif kind == "aitm":
+        a["bottom"] = random_mlp(d, at_least=1, at_most=2)
+        # The identity keeps the width, too.
+        width = a["bottom"]["hidden_units"][-1]
+        a["info"] = random_mlp(d, at_most=2, units=lambda: width)
+        if detail == "shared" or d.chance(0.7):
+            a["attention"] = {}
+            d.option(a["attention"], "bias", d.chance(0.5), False)
+            d.option(a["attention"], "shared", detail == "shared", False)
     elif kind in ("omoe", "mmoe"):
         complete_levels(d, a, 1 if detail == "single" else d.integer(2, 3),
                         lambda last: random_mixture_level(d, kind == "mmoe" and not last))
         if kind == "mmoe" and "levels" in a:
             order_mixes(d, a["levels"])
+    elif kind == "stem":
+        complete_levels(d, a, int(detail) + d.integer(0, 1), lambda last: random_stem_level(d, len(tasks)))
     elif kind in ("cgc", "ple"):
         levels = int(detail or 1)
         complete_levels(d, a, levels, lambda last: random_extraction_level(d, len(tasks), last and levels == 1))
@@ -176,6 +190,16 @@ def random_extraction_level(d, tasks, only):
     d.option(level, "expert_order", d.pick(["specific_first", "shared_first"]), "specific_first")
     if not only:
         d.option(level, "shared_gate", shared_gate, "all")
+    return level
+
+
+def random_stem_level(d, tasks):
+    level = {"expert": random_mlp(d)}
+    fewest = d.pick([0, 1, 1])
+    level["specific_expert_num"] = d.pick([d.integer(fewest, 2), [d.integer(fewest, 2) for _ in range(tasks)]])
+    none = not any(level["specific_expert_num"]) if isinstance(level["specific_expert_num"], list) else level["specific_expert_num"] == 0
+    level["shared_expert_num"] = d.integer(1, 2) if none or d.chance(0.6) else 0
+    d.option(level, "gate", random_gate(d))
     return level
 
 

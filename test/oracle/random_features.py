@@ -20,6 +20,7 @@ class Plan:
         self.tables = {}          # name -> (rows, dim)
         self.styles = {}          # feature name -> how its values are drawn
         self.raw = {}             # dense feature name -> function of a Draw that gives a raw number
+        self.slices = 1           # vectors of features can be cut in so many
 
 
 def random_features(d, plan):
@@ -41,7 +42,8 @@ def random_features(d, plan):
 # ---------------------------------------------------------------- dense
 
 def complete_dense(d, plan, feature, names):
-    width = d.pick([1, 1, 1, 2, 3, 5])
+    embedded = d.chance(0.35)
+    width = d.pick([1, 1, 1, 2, 3, 5]) * (1 if embedded else plan.slices)
     d.option(feature, "width", width, 1)
     if d.chance(0.3):
         feature["columns"] = [names.pop() for _ in range(width)]
@@ -51,8 +53,8 @@ def complete_dense(d, plan, feature, names):
         transforms = transforms[0]
     d.option(feature, "transform", transforms or None)
 
-    if d.chance(0.35):
-        feature["embedding_dim"] = d.pick([1, 2, 4, 7, 8])
+    if embedded:
+        feature["embedding_dim"] = d.pick([1, 2, 4, 7, 8]) * plan.slices
         d.option(feature, "embedding_bias", d.chance(0.5), False)
     number = plan.raw[feature["name"]](d)
     d.option(feature, "missing", d.pick(["error", number, {"value": number}, "zero"]), "error")
@@ -158,7 +160,7 @@ def random_lookup(d, plan, table, name):
 
     if table not in plan.tables:
         rows = max(3, offset + (entries or d.integer(3, 40)) + d.pick([0, 1, 3]))
-        plan.tables[table] = (rows, d.pick([1, 2, 3, 4, 8, 8, 11, 16]))
+        plan.tables[table] = (rows, d.pick([1, 2, 3, 4, 8, 8, 11, 16]) * plan.slices)
     rows = plan.tables[table][0]
     offset = min(offset, rows - max(entries, 2))     # hashes with mask_zero need two buckets
     d.option(lookup, "offset", offset, 0)

@@ -129,13 +129,25 @@ class TensorMaker:
             size = [self.mlp("task.%s.bottom" % t, a["bottom"], x) for t in tasks][0]
             concat = (a.get("fusion") or "concat") == "concat"
             return {t: size * (1 + len(a["reads"].get(t, []))) if concat else size for t in tasks}
+        if kind == "aitm":
+            return self.chain(a, tasks, x)
         if kind in ("cross_stitch", "sluice"):
             return self.columns(a, tasks, x)
         if kind in ("omoe", "mmoe"):
             return self.mixtures(a, tasks, x)
-        if kind in ("cgc", "ple"):
+        if kind in ("cgc", "ple", "stem"):
             return self.extractions(a, tasks, x)
         raise ValueError(kind)
+
+    def chain(self, a, tasks, x):
+        attention = a.get("attention") or {}
+        size = [self.mlp("task.%s.bottom" % t, a["bottom"], x) for t in tasks][0]
+        for t in tasks[1:]:
+            self.mlp("task.%s.info" % t, a["info"], size)
+        for owner in ["shared"] if attention.get("shared") else ["task." + t for t in tasks[1:]]:
+            for part in ("query", "key", "value"):
+                self.layer("%s.attention.%s" % (owner, part), size, size, attention.get("bias") is True, None, "linear", gain=1)
+        return size
 
     def columns(self, a, tasks, x):
         n = len(tasks)
@@ -175,14 +187,15 @@ class TensorMaker:
         return inputs
 
     def extractions(self, a, tasks, x):
-        inputs = x
+        stem = a["type"] == "stem"
+        inputs = x // (len(tasks) + 1) if stem else x
         levels = self.levels(a)
         for j, level in enumerate(levels):
             specific, shared = level["specific_expert_num"], level["shared_expert_num"]
             specific = specific if isinstance(specific, list) else [specific] * len(tasks)
             gate_inputs = x if level.get("gate_input") == "raw" else inputs
             for t, n in zip(tasks, specific):
-                self.gate("level.%d.task.%s.gate" % (j, t), level.get("gate"), gate_inputs, n + shared)
+                self.gate("level.%d.task.%s.gate" % (j, t), level.get("gate"), gate_inputs, (sum(specific) if stem else n) + shared)
             if j < len(levels) - 1:
                 n = shared if level.get("shared_gate") == "shared" else sum(specific) + shared
                 self.gate("level.%d.shared.gate" % j, level.get("gate"), gate_inputs, n)

@@ -306,6 +306,54 @@ class ArchitectureTest(unittest.TestCase):
         np.testing.assert_allclose(self.scores(dict(a, shared_gate="shared"), tensors),
                                    [(8.5 + 1600) / 2, (130 + 3 * 1600) / 4], rtol=1e-7)
 
+    def test_stem(self):
+        features = [{"name": n, "kind": "dense", "width": 3} for n in "uv"]
+        tasks = [{"name": t, "type": "regression"} for t in "ab"]
+        a = {"type": "stem", "num_levels": 2, "specific_expert_num": [1, 0], "shared_expert_num": 1, "expert": LINEAR1, "gate": self.GATE}
+        # slices: a (1, 10), b (2, 20), shared (3, 30)
+        row = {"u": [1, 2, 3], "v": [10, 20, 30]}
+        tensors = dict(dense_layer("level.0.task.a.expert.0.0", [1, 1]), **dense_layer("level.0.shared.expert.0.0", [1, 0]),
+                       **dense_layer("level.1.task.a.expert.0.0", [2]), **dense_layer("level.1.shared.expert.0.0", [4]),
+                       **self.mixing("level.0.task.a.gate", [1, 1]), **self.mixing("level.0.task.b.gate", [1, 3]),
+                       **self.mixing("level.0.shared.gate", [3, 1]), **self.mixing("level.1.task.a.gate", [1, 0.25], 1),
+                       **self.mixing("level.1.task.b.gate", [1, 0], 1), **sums("a", "b", n=1))
+        tensors["level.1.task.b.gate.logit.bias"] = f32(0, 0)
+        # the gate of b on level 1 reads b's and the shared mix, 5 + 9
+        tensors["level.1.task.b.gate.logit.weight"] = f32([0], [LOG2 / 14])
+        # level 0: experts 11 and 3; a 7, b 5, shared 9; level 1: experts 14 and 36
+        expected = [0.8 * 14 + 0.2 * 36, (14 + 2 * 36) / 3]
+        m = model(a, tensors, features, tasks)
+        np.testing.assert_allclose(m.scores(row), expected, rtol=1e-6)
+        self.assertEqual(m.used, set(tensors))
+        # x in another order: the slices' numbers change their places
+        tensors["level.0.task.a.expert.0.0.weight"] = f32([1, 0])
+        self.assertAlmostEqual(model(dict(a, num_levels=1), tensors, features, tasks).scores(row)[0], (1 + 3) / 2, 6)
+        self.assertAlmostEqual(model(dict(a, num_levels=1), tensors, features, tasks, input=["v", "u"]).scores(row)[0], (10 + 30) / 2, 6)
+
+    def test_aitm(self):
+        a = {"type": "aitm", "bottom": LINEAR1, "info": LINEAR1}
+        tensors = dict(dense_layer("task.a.bottom.0", [1, 0]), **dense_layer("task.b.bottom.0", [0, 1]),
+                       **dense_layer("task.b.info.0", [3]), **dense_layer("task.b.attention.query", [LOG2]),
+                       **dense_layer("task.b.attention.key", [1]), **dense_layer("task.b.attention.value", [10]))
+        for part in ("query", "key", "value"):
+            del tensors["task.b.attention.%s.bias" % part]
+        # b is 2 and p is 3: their scores are 4 and 9 times the logarithm of 2
+        np.testing.assert_allclose(self.scores(a, tensors), [1, (20 + 32 * 30) / 33], rtol=1e-6)
+        # with biases: queries log 2 * (3, 4), keys (5, 6), values (19, 29), the difference of the scores is log 2 * 9
+        bias = dict(tensors, **{"task.b.attention.%s.bias" % n: f32(v) for n, v in (("query", LOG2), ("key", 3), ("value", -1))})
+        np.testing.assert_allclose(self.scores(dict(a, attention={"bias": True}), bias), [1, (19 + 2 ** 9 * 29) / (1 + 2 ** 9)], rtol=1e-6)
+
+    def test_aitm_chain(self):
+        a = {"type": "aitm", "bottom": {"hidden_units": [4], "activation": "linear"}, "info": {}, "attention": {"shared": True}}
+        ones = np.ones((4, 2), "f4")
+        tensors = {k: v for t in "abc" for k, v in dense_layer("task.%s.bottom.0" % t, ones * [0, "abc".index(t) * LOG2 / 2]).items()}
+        tensors.update({"shared.attention.%s.weight" % n: np.eye(4, dtype="f4") * w for n, w in (("query", 1 / LOG2), ("key", 1), ("value", 1))})
+        # Four numbers 0, log 2 and 2 log 2; the score of v log 2 four times is 4 v * v log 2 / sqrt(4).
+        def mix(b, p):
+            return (b * 4 ** (b * b) + p * 4 ** (p * p)) / (4 ** (b * b) + 4 ** (p * p))
+        b = mix(1, 0)
+        np.testing.assert_allclose(self.scores(a, tensors, "abc", n=4), [0, 4 * LOG2 * b, 4 * LOG2 * mix(2, b)], rtol=1e-6)
+
 
 class TaskTest(unittest.TestCase):
     TASKS = [{"name": "view", "type": "binary"},
