@@ -162,7 +162,9 @@ def _json_object(text: str, what: str) -> Dict[str, Any]:
 
     try:
         value = json.loads(text, parse_constant=refuse_constant, object_pairs_hook=without_duplicates)
-    except json.JSONDecodeError as error:
+    except ModelError:
+        raise
+    except ValueError as error:         # of its syntax, or an integer with more digits than Python converts
         raise ModelError(f"the {what} is not JSON: {error}") from None
     except RecursionError:
         raise ModelError(f"the {what} is nested too deeply") from None
@@ -179,11 +181,13 @@ def stored_array(name: str, entry: Any, body: bytes, dtypes: Mapping[str, np.dty
     """One tensor of any safetensors file: its first byte, the byte after its last, and a copy of it as an array."""
     if not isinstance(entry, dict) or set(entry) != {"dtype", "shape", "data_offsets"}:
         raise ModelError(f'tensor "{name}": expected the keys "dtype", "shape" and "data_offsets"')
-    if entry["dtype"] not in dtypes:
+    if not isinstance(entry["dtype"], str) or entry["dtype"] not in dtypes:
         raise ModelError(f'tensor "{name}" has the dtype {entry["dtype"]!r}, expected one of {", ".join(dtypes)}')
     shape, offsets = entry["shape"], entry["data_offsets"]
     if not isinstance(shape, list) or not all(map(_is_count, shape)):
         raise ModelError(f'tensor "{name}" has the shape {shape!r}, expected a list of sizes')
+    if len(shape) > MAX_DIMS:
+        raise ModelError(f'tensor "{name}" has {len(shape)} dimensions, expected 1 to {MAX_DIMS}')
     if not isinstance(offsets, list) or len(offsets) != 2 or not all(map(_is_count, offsets)):
         raise ModelError(f'tensor "{name}" has the data_offsets {offsets!r}, expected a begin and an end')
 
@@ -196,9 +200,10 @@ def stored_array(name: str, entry: Any, body: bytes, dtypes: Mapping[str, np.dty
         size *= n
     if size != end - begin:
         raise ModelError(f'tensor "{name}" of shape {shape} has {end - begin} bytes of data, expected {size}')
-    if len(shape) > MAX_DIMS:
-        raise ModelError(f'tensor "{name}" has {len(shape)} dimensions, expected 1 to {MAX_DIMS}')
-    return begin, end, np.frombuffer(body[begin:end], dtype).reshape(shape).copy()
+    try:
+        return begin, end, np.frombuffer(body[begin:end], dtype).reshape(shape).copy()
+    except (ValueError, OverflowError):         # empty, but for dimensions beyond what numpy counts
+        raise ModelError(f'tensor "{name}" has the shape {shape}, which is out of range') from None
 
 
 def _check_tiling(places: List[Tuple[int, int, str]], size: int) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import os
 from typing import Any, Dict, Mapping, Union
 
@@ -10,7 +9,8 @@ import numpy as np
 
 from .. import container
 from ..errors import ModelError
-from . import keras_file, numpy_pickle, torch_file
+from . import keras_file, npz_file, numpy_pickle, torch_file, zip_file
+from .budget import Budget
 from .checkpoint import Checkpoint, CheckpointError
 
 Path = Union[str, "os.PathLike[str]"]
@@ -32,7 +32,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
     """Reads a checkpoint file; the format is recognised by its content."""
     what = os.fspath(path)
     if os.path.isdir(what):
-        raise CheckpointError(f"{what}: a folder; an importer needs one file with the weights, see python/README.md")
+        raise CheckpointError(_about_folder(what))
     size = os.path.getsize(what)
     if size > MAX_FILE_SIZE:
         raise CheckpointError(f"{what}: {size} bytes, the limit is {MAX_FILE_SIZE}")
@@ -44,9 +44,18 @@ def read_checkpoint(path: Path) -> Checkpoint:
     return from_mapping(_content(data, what), what)
 
 
+def _about_folder(path: str) -> str:
+    """torch.distributed.checkpoint writes a folder; in one of TorchEasyRec's checkpoints it is called model."""
+    for folder in (path, os.path.join(path, "model")):
+        if os.path.exists(os.path.join(folder, ".metadata")):
+            return (f"{folder}: a distributed checkpoint, in many files; make one of it, where PyTorch is: "
+                    f"torch.distributed.checkpoint.format_utils.dcp_to_torch_save({folder!r}, 'model.pth')")
+    return f"{path}: a folder; an importer needs one file with the weights, see python/README.md"
+
+
 def _content(data: bytes, what: str) -> Any:
-    if torch_file.is_zip(data):
-        return _npz(data, what) if _is_npz(data) else torch_file.read(data, what)
+    if zip_file.is_zip(data):
+        return npz_file.read(data, what) if npz_file.is_npz(data) else torch_file.read(data, what)
     if data[:1] == b"\x80":
         # A pickle: of PyTorch before 1.6 when the first of several is the magic number.
         legacy = data[2:3] == b"\x8a" and torch_file.LEGACY_MAGIC.to_bytes(10, "little") in data[:32]
@@ -57,25 +66,20 @@ def _content(data: bytes, what: str) -> Any:
                           f".safetensors or .npz")
 
 
-def _is_npz(data: bytes) -> bool:
-    return b".npy" in data[:100]
-
-
-def _npz(data: bytes, what: str) -> Dict[str, np.ndarray]:
-    try:
-        with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
-            return {name: arrays[name] for name in arrays.files}
-    except Exception as error:      # zipfile's, zlib's and numpy's own errors have no common class
-        raise CheckpointError(f"{what}: a damaged .npz file: {error}") from None
-
-
 def _safetensors(data: bytes, what: str) -> Dict[str, np.ndarray]:
     """A plain file of tensors, such as safetensors.torch.save_file(model.state_dict(), path) writes."""
     try:
         header, body = container.split(data)
         header.pop("__metadata__", None)
-        return {name: _widened(*container.stored_array(name, entry, body, _SAFETENSORS_DTYPES)[2:], entry)
-                for name, entry in header.items()}
+        budget = Budget(what, len(data))
+        tensors = {}
+        for name, entry in header.items():
+            _, _, array = container.stored_array(name, entry, body, _SAFETENSORS_DTYPES)
+            budget.take(array.nbytes)
+            tensors[name] = _widened(array, entry)
+        return tensors
+    except CheckpointError:
+        raise
     except ModelError as error:
         raise CheckpointError(f"{what}: {error}") from None
 
@@ -116,6 +120,8 @@ def _arrays(content: Mapping[Any, Any]) -> Dict[str, np.ndarray]:
 
 def _checked(tensors: Mapping[str, np.ndarray], what: str, attributes: Dict[str, object]) -> Checkpoint:
     for name, array in tensors.items():
+        if any("\ud800" <= c <= "\udfff" for c in name):
+            raise CheckpointError(f"{what}: {ascii(name)[:200]} has half a character in the name of a tensor")
         if array.dtype.kind not in "fiub":
             raise CheckpointError(f'{what}: tensor "{name}" has the type {array.dtype}, expected numbers')
         if array.dtype.kind == "f" and not np.isfinite(array).all():

@@ -5,6 +5,10 @@ opcodes that data needs, and instead of importing what a pickle names it looks i
 caller gives. All else is noted by name and becomes a Refused, which may lie about but never reaches a caller: load()
 raises an error with all of them. The semantics are those of torch.load(weights_only=True).
 
+Time and memory stay in proportion to the file: names and keys are short, since a pickle of a few bytes can have them
+compared again and again, and a pickle's objects are never printed, compared or hashed, for they may be as deep and as
+entangled as its author likes. Stand-ins must do the same.
+
 pickletools.genops, of the standard library, does the parsing; it executes nothing either.
 """
 
@@ -19,6 +23,7 @@ from ..reader import quoted
 from .checkpoint import CheckpointError
 
 MAX_OPCODES = 5_000_000      # a state dict takes about 40 for each tensor
+MAX_TEXT = 1_000             # of names and keys: longer ones take long to compare, and a pickle can do so often
 
 Name = Tuple[str, str]       # module and name
 # A stand-in for a function gets its arguments. One that is not callable is a value, such as a type of storage.
@@ -30,6 +35,12 @@ class Refused:
     """What a pickle asked for and did not get."""
 
     name: str
+
+
+def shown(value: Any) -> str:
+    """A value in an error. A pickle's may be endless when printed: lists that hold each other many times."""
+    text = repr(value) if isinstance(value, (str, bytes)) and len(value) <= MAX_TEXT else type(value).__name__
+    return text[:100]
 
 
 class _Mark:
@@ -61,6 +72,11 @@ class _Machine:
             raise self.fail("the pickle takes more from its stack than it has put there")
         return self.stack.pop()
 
+    def last(self) -> Any:
+        if not self.stack or self.stack[-1] is _Mark:
+            raise self.fail("the pickle notes an object that is not there")
+        return self.stack[-1]
+
     def pop_to_mark(self) -> List[Any]:
         for position in range(len(self.stack) - 1, -1, -1):
             if self.stack[position] is _Mark:
@@ -80,9 +96,20 @@ class _Machine:
         self.refused[name] = None
         return Refused(name)
 
+    def refusal(self) -> Optional[CheckpointError]:
+        """The error about all that was refused, if anything was."""
+        if not self.refused:
+            return None
+        return self.fail(
+            f"the pickle asks for {quoted(list(self.refused)[:20])}, which is code and is not executed; "
+            f"save names and tensors alone, as with torch.save(model.state_dict(), path)"
+        )
+
     def push_global(self, module: Any, name: Any) -> None:
         if not isinstance(module, str) or not isinstance(name, str):
             raise self.fail("the pickle names something that is not text")
+        if len(module) + len(name) > MAX_TEXT:
+            raise self.fail(f"the pickle names something with more than {MAX_TEXT} characters")
         self.stack.append(_Global(module, name))
 
     def value(self, item: Any) -> Any:
@@ -107,7 +134,7 @@ class _Machine:
             return Refused(f"{function.module}.{function.name}")
         try:
             return stand_in(*arguments)
-        except TypeError:
+        except (TypeError, AttributeError):
             raise self.fail(f"{function.module}.{function.name} is called with wrong arguments") from None
 
     def build(self) -> None:
@@ -129,6 +156,8 @@ class _Machine:
             # Others, deeply nested tuples among them, need hashing, which may not end well.
             if not isinstance(key, (str, int)):
                 raise self.fail(f"the pickle has a key of type {type(key).__name__}, expected text")
+            if key.bit_length() > 64 if isinstance(key, int) else len(key) > MAX_TEXT:
+                raise self.fail(f"the pickle has a key of more than {MAX_TEXT} characters, or 64 bits")
             target[key] = self.value(value)
 
     def take(self, opcode: str, argument: Any) -> None:
@@ -163,9 +192,9 @@ class _Machine:
         elif opcode == "SETITEMS":
             self.set_items(self.pop_to_mark())
         elif opcode in ("BINPUT", "LONG_BINPUT", "PUT"):
-            self.memo[argument] = stack[-1] if stack else None
+            self.memo[argument] = self.last()
         elif opcode == "MEMOIZE":
-            self.memo[len(self.memo)] = stack[-1] if stack else None
+            self.memo[len(self.memo)] = self.last()
         elif opcode in ("BINGET", "LONG_BINGET", "GET"):
             if argument not in self.memo:
                 raise self.fail(f"the pickle refers to its object {argument}, which is not there")
@@ -187,7 +216,7 @@ class _Machine:
 
 
 _CONSTANTS = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False}
-_EMPTY: Dict[str, Callable[[], Any]] = {"EMPTY_TUPLE": tuple, "EMPTY_LIST": list, "EMPTY_DICT": dict, "EMPTY_SET": list}
+_EMPTY: Dict[str, Callable[[], Any]] = {"EMPTY_TUPLE": tuple, "EMPTY_LIST": list, "EMPTY_DICT": dict}
 _TUPLES = {"TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3}
 _WITH_VALUE = {
     "BININT", "BININT1", "BININT2", "INT", "LONG", "LONG1", "LONG4", "BINFLOAT", "FLOAT",
@@ -201,6 +230,23 @@ def empty_ordered_dict(*arguments: Any) -> "OrderedDict[str, Any]":
     if arguments:
         raise CheckpointError("the pickle creates an OrderedDict from arguments")
     return OrderedDict()
+
+
+def convert_leaves(content: Any, convert: Callable[[str, Any], Any]) -> Any:
+    """Applies convert(name, value) to values in a dict, or in one within it, where checkpoints have their weights.
+
+    A dict that is there under several names is converted once. What lies deeper stays as it is.
+    """
+    done: Dict[int, Dict[Any, Any]] = {}
+
+    def inner(items: Dict[Any, Any]) -> Dict[Any, Any]:
+        if id(items) not in done:
+            done[id(items)] = {key: value if isinstance(value, dict) else convert(str(key), value) for key, value in items.items()}
+        return done[id(items)]
+
+    if not isinstance(content, dict):
+        return convert("", content)
+    return {key: inner(value) if isinstance(value, dict) else convert(str(key), value) for key, value in content.items()}
 
 
 def load(
@@ -220,13 +266,12 @@ def load(
                 break
             machine.take(opcode.name, argument)
         result = machine.value(machine.pop())
-    except (ValueError, IndexError, OverflowError, UnicodeDecodeError) as error:
-        if isinstance(error, CheckpointError):
-            raise
-        raise machine.fail(f"not a pickle, or a damaged one: {error}") from None
-    if machine.refused:
-        raise machine.fail(
-            f"the pickle asks for {quoted(list(machine.refused)[:20])}, which is code and is not executed; "
-            f"save names and tensors alone, as with torch.save(model.state_dict(), path)"
-        )
+    except CheckpointError as error:
+        # What was refused before says more than what went wrong without it.
+        raise machine.refusal() or (error if str(error).startswith(what) else machine.fail(str(error))) from None
+    except (ValueError, IndexError, OverflowError) as error:
+        raise machine.fail(f"not a pickle, or a damaged one: {str(error)[:200]}") from None
+    refusal = machine.refusal()
+    if refusal:
+        raise refusal
     return result

@@ -7,18 +7,18 @@ it was a sequence of pickles followed by the storages.
 from __future__ import annotations
 
 import io
-import zipfile
 from dataclasses import dataclass
 from typing import Any, BinaryIO, Callable, Dict, List, Tuple
 
 import numpy as np
 
 from . import pickles
+from .arrays import array_of, is_shape
+from .budget import Budget
 from .checkpoint import CheckpointError
+from .zip_file import Archive, is_zip
 
 LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
-MAX_TENSOR_BYTES = 4 << 30
-MAX_ENTRIES = 1_000_000
 
 # Name in PyTorch -> type of the stored numbers, little-endian. bfloat16 is the upper half of a float32.
 _BFLOAT16 = "bfloat16"
@@ -59,16 +59,22 @@ class Tensor:
 
 
 def _rebuild_tensor(storage: Any, offset: Any, shape: Any, strides: Any, *_: Any) -> Tensor:
-    sizes = (offset, *shape, *strides) if isinstance(shape, tuple) and isinstance(strides, tuple) else ()
-    if not isinstance(storage, _Storage) or not sizes or len(shape) != len(strides):
-        raise CheckpointError("a tensor of the pickle has no storage, or no shape")
-    if not all(type(n) is int and n >= 0 for n in sizes):
-        raise CheckpointError(f"a tensor of the pickle has the offset, shape and strides {list(sizes)}")
+    if not isinstance(storage, _Storage):
+        raise CheckpointError("a tensor of the pickle has no storage")
+    if not is_shape((offset,)) or not is_shape(shape) or not is_shape(strides) or len(shape) != len(strides):
+        raise CheckpointError("a tensor of the pickle has an offset, a shape or strides that are no sizes")
     return Tensor(storage, offset, shape, strides)
 
 
 def _rebuild_parameter(data: Any, *_: Any) -> Any:
     return data
+
+
+def _size(items: Any) -> Any:
+    """torch.Size, of a tuple."""
+    if not isinstance(items, tuple):
+        raise CheckpointError("the pickle makes a torch.Size of something else")
+    return items
 
 
 def _stand_ins() -> pickles.StandIns:
@@ -78,7 +84,7 @@ def _stand_ins() -> pickles.StandIns:
         ("torch._utils", "_rebuild_tensor"): _rebuild_tensor,
         ("torch._utils", "_rebuild_parameter"): _rebuild_parameter,
         ("torch._utils", "_rebuild_parameter_with_state"): _rebuild_parameter,
-        ("torch", "Size"): tuple,
+        ("torch", "Size"): _size,
     }
     for storage, dtype in _STORAGES.items():
         names["torch", storage] = _Type(dtype)
@@ -87,86 +93,80 @@ def _stand_ins() -> pickles.StandIns:
     return names
 
 
-def _persistent(storages: Dict[str, _Storage], what: str) -> Callable[[Any], _Storage]:
+def _persistent(storages: Dict[str, _Storage], what: str) -> Callable[[Any], Any]:
     """Turns ("storage", type, key, location, numel, ...) into a storage, and notes it."""
 
-    def resolve(identifier: Any) -> _Storage:
+    def resolve(identifier: Any) -> Any:
+        if isinstance(identifier, tuple) and len(identifier) > 1 and isinstance(identifier[1], pickles.Refused):
+            return identifier[1]        # ("module", class, source code), of a whole module
         if (
             not isinstance(identifier, tuple) or len(identifier) < 5 or identifier[0] != "storage"
             or not isinstance(identifier[1], _Type) or not isinstance(identifier[2], str)
-            or type(identifier[4]) is not int or identifier[4] < 0
+            or len(identifier[2]) > pickles.MAX_TEXT or not is_shape((identifier[4],))
         ):
             raise CheckpointError(f"{what}: the pickle refers to something that is no storage of a known type")
-        key = identifier[2]
-        return storages.setdefault(key, _Storage(identifier[1], key, identifier[4]))
+        if len(identifier) > 5 and identifier[5] is not None:
+            raise CheckpointError(f"{what}: the pickle refers to a view of a storage, as PyTorch before 0.4 did")
+        new = _Storage(identifier[1], identifier[2], identifier[4])
+        old = storages.setdefault(new.key, new)
+        if old != new:
+            raise CheckpointError(f'{what}: storage "{new.key}" has {old.numel} numbers of type {old.type.name}, '
+                                  f"and again {new.numel} of type {new.type.name}")
+        return old
 
     return resolve
 
 
-def _numbers(data: bytes, dtype_name: str, what: str) -> np.ndarray:
-    dtype = _DTYPES[dtype_name]
+def _item_size(storage: _Storage) -> int:
+    dtype = _DTYPES[storage.type.name]
+    return 2 if dtype == _BFLOAT16 else np.dtype(dtype).itemsize
+
+
+def _numbers(data: bytes, storage: _Storage, what: str) -> np.ndarray:
+    if len(data) != storage.numel * _item_size(storage):
+        raise CheckpointError(f'{what}: storage "{storage.key}" has {len(data)} bytes, '
+                              f"expected {storage.numel} numbers of type {storage.type.name}")
+    dtype = _DTYPES[storage.type.name]
     if dtype == _BFLOAT16:
-        if len(data) % 2:
-            raise CheckpointError(f"{what}: a storage of bfloat16 has {len(data)} bytes")
         return (np.frombuffer(data, "<u2").astype("<u4") << 16).view("<f4")
-    if len(data) % np.dtype(dtype).itemsize:
-        raise CheckpointError(f"{what}: a storage of {dtype_name} has {len(data)} bytes")
     return np.frombuffer(data, dtype)
 
 
-def _array(name: str, tensor: Tensor, numbers: np.ndarray) -> np.ndarray:
+def _array(name: str, tensor: Tensor, numbers: np.ndarray, budget: Budget) -> np.ndarray:
     """The tensor's view of its storage, copied out."""
     last, elements = tensor.offset, 1
     for size, stride in zip(tensor.shape, tensor.strides):
         elements *= size
         last += (size - 1) * stride
-    if elements * numbers.itemsize > MAX_TENSOR_BYTES:
-        raise CheckpointError(f'tensor "{name}" of shape {list(tensor.shape)} takes more than {MAX_TENSOR_BYTES} bytes')
+    budget.take(elements * numbers.itemsize)
+    what = f'{budget.what}: tensor "{name}"'
     if elements == 0:
-        return np.zeros(tensor.shape, numbers.dtype)
+        return array_of(b"", numbers.dtype, tensor.shape, "C", what)
     if last >= len(numbers):
-        raise CheckpointError(f'tensor "{name}" reads number {last} of a storage of {len(numbers)}')
-    strides = tuple(stride * numbers.itemsize for stride in tensor.strides)
+        raise CheckpointError(f"{what} reads number {last} of a storage of {len(numbers)}")
+    strides = tuple(stride * numbers.itemsize if size > 1 else 0 for size, stride in zip(tensor.shape, tensor.strides))
     return np.lib.stride_tricks.as_strided(numbers[tensor.offset:], tensor.shape, strides).copy()
 
 
 # ---------------------------------------------------------------- the two file formats
 
 
-def is_zip(data: bytes) -> bool:
-    return data[:4] == b"PK\x03\x04"
-
-
-def _read_zip(data: bytes, what: str) -> Tuple[Any, Callable[[_Storage], bytes]]:
-    try:
-        archive = zipfile.ZipFile(io.BytesIO(data))
-    except (zipfile.BadZipFile, ValueError) as error:
-        raise CheckpointError(f"{what}: a damaged zip archive: {error}") from None
-    entries = {info.filename: info for info in archive.infolist()}
-    if len(entries) > MAX_ENTRIES:
-        raise CheckpointError(f"{what}: {len(entries)} files in the archive exceed the limit of {MAX_ENTRIES}")
+def _read_zip(data: bytes, what: str, budget: Budget) -> Tuple[Any, Callable[[_Storage], bytes]]:
+    archive = Archive(data, what)
 
     def read(name: str) -> bytes:
-        info = entries.get(name)
-        if info is None:
-            raise CheckpointError(f'{what}: the archive has no "{name}"')
-        # PyTorch stores without compression, so nothing can be larger than the file itself.
-        if info.compress_type != zipfile.ZIP_STORED or info.file_size > len(data):
-            raise CheckpointError(f'{what}: "{name}" of the archive is compressed, or larger than the archive')
-        try:
-            return archive.read(info)
-        except (zipfile.BadZipFile, RuntimeError, EOFError, ValueError) as error:
-            raise CheckpointError(f'{what}: "{name}" of the archive is damaged: {error}') from None
+        # PyTorch stores without compression. Files of an archive may lie over each other, and together be larger than it.
+        budget.take(archive.stored_size(name))
+        return archive.read(name)
 
-    pickled = [name for name in entries if name.split("/", 1)[-1] == "data.pkl"]
-    if len(pickled) != 1:
-        constants = any(name.endswith("constants.pkl") for name in entries)
-        hint = "; it looks like TorchScript: save model.state_dict() instead" if constants else ""
-        raise CheckpointError(f"{what}: the archive has no data.pkl, so it is not from torch.save{hint}")
-    if any(name.endswith("constants.pkl") for name in entries):
+    pickled = [name for name in archive.entries if name.split("/", 1)[-1] == "data.pkl"]
+    constants = any(name.endswith("constants.pkl") for name in archive.entries)
+    if constants:
         raise CheckpointError(f"{what}: this is a TorchScript archive, which is code; save model.state_dict() instead")
+    if len(pickled) != 1:
+        raise CheckpointError(f"{what}: the archive has no data.pkl, so it is not from torch.save")
     prefix = pickled[0][:-len("data.pkl")]
-    if f"{prefix}byteorder" in entries and read(f"{prefix}byteorder") != b"little":
+    if f"{prefix}byteorder" in archive.entries and read(f"{prefix}byteorder") != b"little":
         raise CheckpointError(f"{what}: the tensors are not little-endian")
 
     storages: Dict[str, _Storage] = {}
@@ -192,13 +192,12 @@ def _read_legacy(data: bytes, what: str) -> Tuple[Any, Callable[[_Storage], byte
 def _legacy_storages(file: BinaryIO, keys: List[Any], storages: Dict[str, _Storage], what: str) -> Dict[str, bytes]:
     found: Dict[str, bytes] = {}
     for key in keys:
-        if key not in storages:
+        if not isinstance(key, str) or len(key) > pickles.MAX_TEXT or key not in storages:
             raise CheckpointError(f"{what}: a storage is there that no tensor uses")
-        dtype = _DTYPES[storages[key].type.name]
         numel = int.from_bytes(file.read(8), "little")
         if numel != storages[key].numel:
             raise CheckpointError(f"{what}: a storage of {numel} numbers, expected {storages[key].numel}")
-        size = numel * (2 if dtype == _BFLOAT16 else np.dtype(dtype).itemsize)
+        size = numel * _item_size(storages[key])
         found[key] = file.read(size)
         if len(found[key]) != size:
             raise CheckpointError(f"{what}: a storage of {size} bytes ends after {len(found[key])}")
@@ -210,29 +209,16 @@ def _legacy_storages(file: BinaryIO, keys: List[Any], storages: Dict[str, _Stora
 
 def read(data: bytes, what: str) -> Any:
     """What was saved, with arrays in place of tensors: usually a dict of names and arrays."""
-    content, read_storage = _read_zip(data, what) if is_zip(data) else _read_legacy(data, what)
-    cache: Dict[str, np.ndarray] = {}
+    budget = Budget(what, len(data))
+    content, read_storage = _read_zip(data, what, budget) if is_zip(data) else _read_legacy(data, what)
+    storages: Dict[str, np.ndarray] = {}
 
-    def numbers(storage: _Storage) -> np.ndarray:
-        if storage.key not in cache:
-            cache[storage.key] = _numbers(read_storage(storage), storage.type.name, what)
-        return cache[storage.key]
+    def convert(name: str, value: Any) -> Any:
+        if not isinstance(value, Tensor):
+            return value
+        storage = value.storage
+        if storage.key not in storages:
+            storages[storage.key] = _numbers(read_storage(storage), storage, what)
+        return _array(name, value, storages[storage.key], budget)
 
-    return materialize(content, lambda name, tensor: _array(name, tensor, numbers(tensor.storage)))
-
-
-def materialize(content: Any, convert: Callable[[str, Tensor], np.ndarray]) -> Any:
-    """Replaces tensors two dicts deep, where state dicts have them; deeper ones are nobody's weights."""
-    if isinstance(content, Tensor):
-        return convert("", content)
-    if not isinstance(content, dict):
-        return content
-    result: Dict[Any, Any] = {}
-    for key, value in content.items():
-        if isinstance(value, dict):
-            result[key] = {
-                inner: convert(str(inner), item) if isinstance(item, Tensor) else item for inner, item in value.items()
-            }
-        else:
-            result[key] = convert(str(key), value) if isinstance(value, Tensor) else value
-    return result
+    return pickles.convert_leaves(content, convert)
