@@ -60,20 +60,24 @@ def _customized_sharing(reader: Reader, tasks: List[str], expected: ExpectedTens
     return {t: total([bottom.expect(expected, f"task.{t}.bottom", x.width), shared]) for t in tasks}
 
 
+def _task_list(reader: Reader, key: str, tasks: List[str], task: str) -> List[str]:
+    """The tasks that a task reads besides itself."""
+    path = reader.key_path(key)
+    names = [as_string(name, path) for name in reader.array(key, [])]
+    for name in names:
+        if name not in tasks:
+            raise ModelError(f'"{path}" names "{name}", the tasks with a tower are {quoted(tasks)}')
+        if name == task or names.count(name) > 1:
+            raise ModelError(f'"{path}" names "{name}", a task reads its own vector once and another\'s at most once')
+    return names
+
+
 def _asymmetric_sharing(reader: Reader, tasks: List[str], expected: ExpectedTensors, x: Input) -> Widths:
     bottom = _mlp(reader, "bottom")
     concat = reader.choice("fusion", ("concat", "sum", "average"), "concat") == "concat"
     reads = reader.object("reads", {})
     assert reads is not None
-    sources = {}
-    for t in tasks:
-        path = reads.key_path(t)
-        sources[t] = [as_string(s, path) for s in reads.array(t, [])]
-        for s in sources[t]:
-            if s not in tasks:
-                raise ModelError(f'"{path}" names "{s}", the tasks with a tower are {quoted(tasks)}')
-            if s == t or sources[t].count(s) > 1:
-                raise ModelError(f'"{path}" names "{s}", a task reads its own bottom once and another\'s at most once')
+    sources = {t: _task_list(reads, t, tasks, t) for t in tasks}
     reads.close()
     width = {t: bottom.expect(expected, f"task.{t}.bottom", x.width) for t in tasks}
     return {t: total([width[t]] + [width[s] for s in sources[t]]) if concat else width[t] for t in tasks}
@@ -273,6 +277,39 @@ def _aitm(reader: Reader, tasks: List[str], expected: ExpectedTensors, x: Input)
     return {t: width for t in tasks}
 
 
+def _dbmtl(reader: Reader, tasks: List[str], expected: ExpectedTensors, x: Input) -> Widths:
+    bottom = reader.object("bottom", None)
+    width = x.width if bottom is None else Mlp(bottom).expect(expected, "shared.bottom", x.width)
+    if reader.get("num_experts") is not None:
+        num_experts, expert, gate = reader.integer("num_experts", 1, MAX_EXPERTS), _mlp(reader, "expert"), _gate(reader)
+        gate_read = x.width if _gates_read_raw(reader) else width
+        for t in tasks:
+            gate.expect_gate(expected, f"level.0.task.{t}.gate", gate_read, num_experts)
+        for i in range(num_experts):
+            expert.expect(expected, f"level.0.expert.{i}", width)
+        width = expert.width(width)
+
+    widths = dict.fromkeys(tasks, width)
+    mlps, relations = reader.object("mlps", {}), reader.object("relations", {})
+    assert mlps is not None and relations is not None
+    for t in tasks:
+        mlp = mlps.object(t, None)
+        if mlp is not None:
+            widths[t] = Mlp(mlp).expect(expected, f"task.{t}.mlp", width)
+    mlps.close()
+    for i, t in enumerate(tasks):
+        relation = relations.object(t, None)
+        if relation is None:
+            continue
+        sources = _task_list(relation, "reads", tasks, t)
+        for s in sources:
+            if s not in tasks[:i]:
+                raise ModelError(f'"{relation.key_path("reads")}" names task "{s}", which is not declared before "{t}"')
+        widths[t] = Mlp(relation).expect(expected, f"task.{t}.relation", total([widths[s] for s in [t] + sources]))
+    relations.close()
+    return widths
+
+
 ARCHITECTURES: Dict[str, Callable[[Reader, List[str], ExpectedTensors, Input], Widths]] = {
     "single_task": _single_task,
     "shared_bottom": _shared_bottom,
@@ -286,6 +323,7 @@ ARCHITECTURES: Dict[str, Callable[[Reader, List[str], ExpectedTensors, Input], W
     "ple": _extraction,
     "stem": _stem,
     "aitm": _aitm,
+    "dbmtl": _dbmtl,
 }
 
 

@@ -368,6 +368,33 @@ def aitm(bottom: Json, info: Json, *, attention: Optional[Json] = None, tower: O
     return {"type": "aitm", **_object(locals())}
 
 
+def relation(
+    reads: Optional[Sequence[str]] = None,
+    hidden_units: Sequence[int] = (),
+    *,
+    activation: Any = None,
+    normalization: Optional[Json] = None,
+    bias: Optional[bool] = None,
+) -> Json:
+    """A relation of dbmtl(): an MLP over the task's own vector and those of the earlier tasks that it reads."""
+    return _object(locals())
+
+
+def dbmtl(
+    *,
+    bottom: Optional[Json] = None,
+    num_experts: Optional[int] = None,
+    expert: Optional[Json] = None,
+    gate: Optional[Json] = None,
+    gate_input: Optional[str] = None,
+    mlps: Optional[Mapping[str, Json]] = None,
+    relations: Optional[Mapping[str, Json]] = None,
+    tower: Optional[Json] = None,
+) -> Json:
+    """A shared bottom, a mixture of experts, an mlp() per task and a relation() per task, each where it is given."""
+    return {"type": "dbmtl", **_object(locals())}
+
+
 # ---------------------------------------------------------------- tasks and rank
 
 

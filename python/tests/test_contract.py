@@ -193,6 +193,19 @@ class Expected(unittest.TestCase):
         shared = {k: v for p in parts for k, v in layer(f"shared.attention.{p}", 6, 6).items()}
         self.assert_tensors(mtl.aitm(LAYER, info, attention=mtl.attention(bias=True, shared=True)), {**own, **shared}, 6)
 
+    def test_dbmtl(self):
+        own = {"task.ctr.tower.logit.weight": (1, 4), "task.ctr.tower.logit.bias": (1,),
+               "task.cvr.tower.logit.weight": (1, 3), "task.cvr.tower.logit.bias": (1,), "embedding.city.weight": (10, 4)}
+        architecture = mtl.dbmtl(bottom=mtl.mlp([7]), num_experts=2, expert=LAYER, mlps={"ctr": mtl.mlp([4])},
+                                 relations={"cvr": mtl.relation(["ctr"], [3], bias=False)})
+        self.assertEqual(Model(contract(architecture)).expected_tensors(), {
+            **own, **layer("shared.bottom.0", 7, 5), **layer("level.0.expert.0.0", 6, 7), **layer("level.0.expert.1.0", 6, 7),
+            "level.0.task.ctr.gate.logit.weight": (2, 7), "level.0.task.cvr.gate.logit.weight": (2, 7),
+            **layer("task.ctr.mlp.0", 4, 6), "task.cvr.relation.0.weight": (3, 6 + 4)})
+        self.assert_tensors(mtl.dbmtl(), {}, 5)
+        found = Model(contract(mtl.dbmtl(relations={"cvr": mtl.relation(["ctr"])}))).expected_tensors()
+        self.assertEqual(found["task.cvr.tower.logit.weight"], (1, 10))
+
     def test_towers_by_task(self):
         tasks = [mtl.binary("two", head="softmax"), mtl.multiclass("many", num_classes=5, tower=mtl.tower([3], logit_bias=False)),
                  mtl.product("both", of=["two", "two"])]
@@ -338,7 +351,7 @@ class Refused(unittest.TestCase):
             (mtl.shared_bottom(mtl.mlp([2], activation=["relu", "relu"])), "has 2 activations, expected one for each of 1 layers"),
             (mtl.shared_bottom(mtl.mlp([2], normalization=mtl.layer_norm(epsilon=0))), "is 0, expected a positive number"),
             (mtl.asymmetric_sharing(LAYER, {"cvr": ["ctrr"]}), '"architecture.reads.cvr" names "ctrr", the tasks with a tower are "ctr", "cvr"'),
-            (mtl.asymmetric_sharing(LAYER, {"cvr": ["cvr"]}), '"architecture.reads.cvr" names "cvr", a task reads its own bottom once'),
+            (mtl.asymmetric_sharing(LAYER, {"cvr": ["cvr"]}), '"architecture.reads.cvr" names "cvr", a task reads its own vector once'),
             (mtl.asymmetric_sharing(LAYER, {"cvrr": ["ctr"]}), 'unknown key "architecture.reads.cvrr"'),
             (mtl.cross_stitch(LAYER, stitch_after=[1]), '"architecture.stitch_after" is 1, expected 0 to 0'),
             (mtl.sluice(LAYER, subspaces=4), "layer 0 of 6 units cannot be cut in 4 equal slices"),
@@ -354,6 +367,14 @@ class Refused(unittest.TestCase):
             (mtl.mmoe(1, LAYER, gate=mtl.gate(temperature=0)), '"architecture.gate.temperature" is 0, expected a positive number'),
             (mtl.cgc(0, [1, 0], LAYER), 'gate "level.0.task.cvr.gate" has no experts'),
             (mtl.cgc(1, [1], LAYER), "has 1 numbers, expected one for each of 2 tasks"),
+            (mtl.dbmtl(expert=LAYER), 'unknown key "architecture.expert"'),
+            (mtl.dbmtl(num_experts=2), 'key "architecture.expert" is missing'),
+            (mtl.dbmtl(mlps={"cvrr": LAYER}), 'unknown key "architecture.mlps.cvrr"'),
+            (mtl.dbmtl(relations={"cvrr": LAYER}), 'unknown key "architecture.relations.cvrr"'),
+            (mtl.dbmtl(relations={"cvr": mtl.relation(["x"])}), '"architecture.relations.cvr.reads" names "x", the tasks with a tower are'),
+            (mtl.dbmtl(relations={"cvr": mtl.relation(["cvr"])}), '"architecture.relations.cvr.reads" names "cvr", a task reads its own'),
+            (mtl.dbmtl(relations={"ctr": mtl.relation(["cvr"])}),
+             '"architecture.relations.ctr.reads" names task "cvr", which is not declared before "ctr"'),
             (mtl.stem(1, 1, LAYER), 'the vector of feature "age" has 1 numbers, expected a multiple of 3: a slice for each of 2 tasks and a shared one'),
             ({"type": "aitm", "bottom": LAYER}, 'key "architecture.info" is missing'),
             (mtl.aitm(LAYER, mtl.mlp([5])), '"architecture.info" ends with 5 units, expected 6 as "architecture.bottom" has'),

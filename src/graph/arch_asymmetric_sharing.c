@@ -8,7 +8,6 @@
 #include "postgres.h"
 
 #include "graph/architecture.h"
-#include "model/names.h"
 
 typedef enum Fusion
 {
@@ -33,60 +32,6 @@ AddFusion(GraphBuilder *builder, Fusion fusion, const char *name, int nparts, co
 	return AddCombine(builder, name, nparts, parts, weights, 1, false);
 }
 
-/*
- * The tasks whose bottoms task t reads besides its own, as positions; *nothers is
- * their number.
- */
-static int *
-TasksRead(GraphBuilder *builder, const NameIndex *names, JsonObject *reads, int t, int *nothers)
-{
-	JsonArray  *list = reads ? JsonGetArray(reads, builder->tasks[t]->name) : NULL;
-	int		   *others = palloc(sizeof(int) * builder->ntasks);
-	bool	   *seen;
-
-	*nothers = 0;
-	if (list == NULL)
-		return others;
-	if (list->length >= builder->ntasks)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
-				 errmsg("invalid model: \"%s\" has %d tasks, the model has %d others",
-						list->path, list->length, builder->ntasks - 1)));
-
-	seen = palloc0(sizeof(bool) * builder->ntasks);
-	seen[t] = true;
-	for (int i = 0; i < list->length; i++)
-	{
-		char	   *name = JsonValueString(&list->elements[i], list->path);
-		int			other = NameIndexFind(names, name);
-
-		if (other < 0)
-			ereport(ERROR,
-					(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
-					 errmsg("invalid model: \"%s\" names \"%s\", which is no task with a tower",
-							list->path, name)));
-		if (seen[other])
-			ereport(ERROR,
-					(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
-					 errmsg("invalid model: \"%s\" names task \"%s\" twice, or the task itself",
-							list->path, name)));
-		seen[other] = true;
-		others[(*nothers)++] = other;
-	}
-	pfree(seen);
-	return others;
-}
-
-static NameIndex *
-IndexTasks(const GraphBuilder *builder)
-{
-	char	  **names = palloc(sizeof(char *) * builder->ntasks);
-
-	for (int t = 0; t < builder->ntasks; t++)
-		names[t] = builder->tasks[t]->name;
-	return NameIndexCreate(names, builder->ntasks);
-}
-
 void
 BuildAsymmetricSharing(GraphBuilder *builder, JsonObject *object, int *representations)
 {
@@ -105,7 +50,8 @@ BuildAsymmetricSharing(GraphBuilder *builder, JsonObject *object, int *represent
 	for (int t = 0; t < builder->ntasks; t++)
 	{
 		int			nothers;
-		int		   *others = TasksRead(builder, names, reads, t, &nothers);
+		JsonArray  *list = reads ? JsonGetArray(reads, builder->tasks[t]->name) : NULL;
+		int		   *others = ReadTaskList(builder, names, list, t, false, &nothers);
 
 		parts[0] = bottoms[t];
 		for (int i = 0; i < nothers; i++)

@@ -11,6 +11,7 @@
 #define MTL_RANK_ARCHITECTURE_H
 
 #include "graph/layers.h"
+#include "model/names.h"
 
 typedef void (*BuildArchitecture) (GraphBuilder *builder, JsonObject *object, int *representations);
 
@@ -25,6 +26,7 @@ extern void BuildCustomizedSharing(GraphBuilder *builder, JsonObject *object, in
 extern void BuildCgc(GraphBuilder *builder, JsonObject *object, int *representations);
 extern void BuildPle(GraphBuilder *builder, JsonObject *object, int *representations);
 extern void BuildAitm(GraphBuilder *builder, JsonObject *object, int *representations);
+extern void BuildDbmtl(GraphBuilder *builder, JsonObject *object, int *representations);
 extern void BuildStem(GraphBuilder *builder, JsonObject *object, int *representations);
 
 /*
@@ -47,6 +49,15 @@ extern bool GateReadsRaw(JsonObject *level);
 /* One level of a mixture of experts (moe_level.c); see its comment. */
 extern void AddMoeLevel(GraphBuilder *builder, JsonObject *object, int level,
 						bool per_task, int *representations);
+
+/*
+ * The positions of the tasks that a list in the contract names (task_list.c), in its
+ * order; NULL is the empty list.  Errors for names of no task with a tower, twice
+ * the same, the reader itself, and with earlier for tasks declared after it.
+ */
+extern NameIndex *IndexTasks(const GraphBuilder *builder);
+extern int *ReadTaskList(const GraphBuilder *builder, const NameIndex *names,
+						 const JsonArray *list, int reader, bool earlier, int *ntasks);
 
 typedef enum ExtractionKind
 {

@@ -10,12 +10,13 @@
 static const BuildArchitecture architectures[] = {
 	BuildSingleTask, BuildSharedBottom, BuildCrossStitch, BuildSluice, BuildOmoe, BuildMmoe,
 	BuildAsymmetricSharing, BuildCustomizedSharing, BuildCgc, BuildPle, BuildStem,
-	BuildAitm
+	BuildAitm, BuildDbmtl
 };
 
 static const char *const architecture_names[] = {
 	"single_task", "shared_bottom", "cross_stitch", "sluice", "omoe", "mmoe",
-	"asymmetric_sharing", "customized_sharing", "cgc", "ple", "stem", "aitm", NULL
+	"asymmetric_sharing", "customized_sharing", "cgc", "ple", "stem", "aitm", "dbmtl",
+	NULL
 };
 
 StaticAssertDecl(lengthof(architectures) == lengthof(architecture_names) - 1,

@@ -1,6 +1,6 @@
 /*
  * moe_level.c
- *	  One level of a mixture of experts, for omoe and mmoe.
+ *	  One level of a mixture of experts, for omoe, mmoe and dbmtl.
  */
 #include "postgres.h"
 

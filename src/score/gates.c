@@ -26,7 +26,7 @@ SelectGates(ScoreCall *call)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("model has no gates"),
-				 errhint("Gates are part of the architectures omoe, mmoe, cgc, ple, stem and aitm.")));
+				 errhint("Gates are part of the architectures omoe, mmoe, cgc, ple, stem, aitm and dbmtl.")));
 	for (int i = 0; i < model->ngates; i++)
 		ops[i] = model->gates[i].op;
 	ScoreCallSelect(call, model->ngates, ops);

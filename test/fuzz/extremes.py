@@ -210,6 +210,19 @@ def many_reads(count, fusion):
     return model(c, tensors)
 
 
+@extreme((400, 1), (1000, 1), (1000, 2), (64, 1000))
+def many_relations(count, units):
+    """Each task reads all before it."""
+    tasks = binary(count)
+    names = [t["name"] for t in tasks]
+    c = contract([dense()], tasks, {"type": "dbmtl", "relations": {name: {"reads": names[:i], "hidden_units": [units], "bias": False}
+                                                                   for i, name in enumerate(names)}})
+    tensors = towers(tasks, units)
+    if units == 1:
+        tensors.update({"task.%s.relation.0.weight" % name: zeros(units, 1 + units * i) for i, name in enumerate(names)})
+    return model(c, tensors)
+
+
 @extreme((300,))
 def same_reads(count):
     tasks = binary(count)

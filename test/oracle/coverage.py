@@ -10,7 +10,7 @@ NORMALIZATIONS = ["%s %s scale=%s center=%s" % (t, p, s, c) for t in ("batch_nor
 # Every value of every switch; a run that misses one fails.
 SWITCHES = {
     "architecture": ["single_task", "shared_bottom", "cross_stitch", "sluice", "omoe", "mmoe", "asymmetric_sharing",
-                     "customized_sharing", "cgc", "ple", "stem", "aitm"],
+                     "customized_sharing", "cgc", "ple", "stem", "aitm", "dbmtl"],
     "cross_stitch": ["scalar", "per_unit", "after all layers", "after some layers"],
     "sluice": ["skip", "no skip", "subspaces 1", "subspaces 2", "subspaces 3"],
     "omoe": ["levels 1", "levels 2", "levels list", "num_levels"],
@@ -23,11 +23,15 @@ SWITCHES = {
     "stem": ["levels 1", "levels 2", "levels 3", "levels list", "num_levels", "sizes per level", "specific_expert_num list",
              "a task without experts of its own", "no shared experts"],
     "expert_order": ["specific_first", "shared_first"],
-    "gate_input": ["omoe level", "omoe raw", "mmoe level", "mmoe raw", "cgc level", "cgc raw", "ple level", "ple raw"],
+    "gate_input": ["omoe level", "omoe raw", "mmoe level", "mmoe raw", "cgc level", "cgc raw", "ple level", "ple raw",
+                   "dbmtl level", "dbmtl raw"],
     "asymmetric_sharing": ["concat", "sum", "average", "reads several"],
     "customized_sharing": ["specific_first", "shared_first", "shared_bottom of its own", "shared_bottom as bottom"],
     "aitm": ["attention bias", "no attention bias", "attention shared", "attention of a task", "attention left out", "info layers 0",
              "info layers 1", "info layers 2", "tasks 2", "tasks 3"],
+    "dbmtl": ["bottom", "no bottom", "experts", "no experts", "mlps for all", "mlps for some", "no mlps", "relations for some",
+              "no relations", "reads none", "reads one", "reads several", "reads in another order", "reads a relation",
+              "reads a task without a relation"],
     "activation": ACTIVATIONS,
     "activation written as": ["text", "object", "list", "default"],
     "normalization": NORMALIZATIONS + ["none", "epsilon"],
@@ -178,8 +182,32 @@ class Walk:
             self.note(kind, "attention shared" if get(attention, "shared") else "attention of a task")
             self.note(kind, "info layers %d" % len(get(a["info"], "hidden_units", [])))
             self.note(kind, "tasks %d" % sum(t["type"] != "product" for t in self.contract["tasks"]))
+        elif kind == "dbmtl":
+            self.relations(a)
         elif kind in ("omoe", "mmoe", "cgc", "ple", "stem"):
             self.levels(a, kind)
+
+    def relations(self, a):
+        tasks = [t["name"] for t in self.contract["tasks"] if t["type"] != "product"]
+        self.note("dbmtl", "bottom" if get(a, "bottom") is not None else "no bottom")
+        mixture = get(a, "num_experts") is not None
+        self.note("dbmtl", "experts" if mixture else "no experts")
+        if mixture:
+            self.note("gate_input", "dbmtl " + get(a, "gate_input", "level"))
+            self.gate(get(a, "gate"), "level.0.")
+            self.mlp(a["expert"], "level.0.")
+        mlps, relations = get(a, "mlps", {}), get(a, "relations", {})
+        self.note("dbmtl", "mlps for all" if len(mlps) == len(tasks) else "mlps for some" if mlps else "no mlps")
+        self.note("dbmtl", "relations for some" if relations else "no relations")
+        for t, mlp in mlps.items():
+            self.mlp(mlp, "task.%s.mlp" % t)
+        for t, relation in relations.items():
+            self.mlp(relation, "task.%s.relation" % t)
+            reads = get(relation, "reads", [])
+            self.note("dbmtl", "reads " + ["none", "one", "several"][min(len(reads), 2)])
+            self.note("dbmtl", "reads in another order", reads != sorted(reads, key=tasks.index))
+            for s in reads:
+                self.note("dbmtl", "reads a relation" if s in relations else "reads a task without a relation")
 
     def levels(self, a, kind):
         levels = get(a, "levels") or [a] * get(a, "num_levels", 1)

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """Random models and rows, with the scores that the oracle gives them.
 
-usage: generate.py --models 480 --rows 12 --seed 1 --out DIR
+usage: generate.py --models 520 --rows 12 --seed 1 --out DIR
 
 writes DIR/model_NNNN.safetensors, DIR/models.jsonl and DIR/rows.jsonl. A model depends on the seed and its number alone.
 Fails when some value of some switch of the format (coverage.py) occurs in no model: with few models that is so.
@@ -90,7 +90,7 @@ def check_scale(number, model, kinds, rows):
 
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("--models", type=int, default=480)
+    parser.add_argument("--models", type=int, default=520)
     parser.add_argument("--rows", type=int, default=12)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--out", required=True)

@@ -303,6 +303,23 @@ class Model(Features):
             result[t] = weights[0] * linear("value", b) + weights[1] * linear("value", p)
         return result
 
+    def dbmtl(self, x):
+        a, tasks = self.architecture, self.network_tasks
+        bottom = self.mlp("shared.bottom", get(a, "bottom", {}), x)
+        result = {t: bottom for t in tasks}
+        if get(a, "num_experts") is not None:
+            experts = [self.mlp("level.0.expert.%d" % i, a["expert"], bottom) for i in range(a["num_experts"])]
+            gate_input = x if get(a, "gate_input", "level") == "raw" else bottom
+            result = {t: self.mixed("level.0.task.%s.gate" % t, get(a, "gate", {}), gate_input, experts) for t in tasks}
+        for t in tasks:
+            result[t] = self.mlp("task.%s.mlp" % t, get(get(a, "mlps", {}), t, {}), result[t])
+        for t in tasks:
+            relation = get(get(a, "relations", {}), t)
+            if relation is not None:
+                read = [result[t]] + [result[s] for s in get(relation, "reads", [])]
+                result[t] = self.mlp("task.%s.relation" % t, relation, np.concatenate(read))
+        return result
+
     # ------------------------------------------------------------ tasks
 
     @staticmethod

@@ -12,14 +12,14 @@ VARIANTS = ["single_task", "shared_bottom", "cross_stitch scalar", "cross_stitch
             "omoe single", "omoe stacked", "mmoe single", "mmoe stacked", "mmoe stacked", "asymmetric_sharing concat",
             "asymmetric_sharing sum", "asymmetric_sharing average", "customized_sharing specific_first",
             "customized_sharing shared_first", "cgc", "ple 1", "ple 2", "ple 3", "stem 1", "stem 2",
-            "aitm own", "aitm shared"]
+            "aitm own", "aitm shared", "dbmtl plain", "dbmtl mixture"]
 
 
 def random_contract(d, variant):
     """A contract and the plan that belongs to it."""
     plan = Plan()
     kind, _, detail = variant.partition(" ")
-    tasks = random_tasks(d, at_least=2 if kind in ("cross_stitch", "sluice", "asymmetric_sharing", "aitm") else 1)
+    tasks = random_tasks(d, at_least=2 if kind in ("cross_stitch", "sluice", "asymmetric_sharing", "aitm", "dbmtl") else 1)
     if kind == "stem":
         plan.slices = 1 + sum(t["type"] != "product" for t in tasks)
     features = random_features(d, plan)
@@ -138,6 +138,14 @@ def random_architecture(d, kind, detail, tasks):
                         lambda last: random_mixture_level(d, kind == "mmoe" and not last))
         if kind == "mmoe" and "levels" in a:
             order_mixes(d, a["levels"])
+    elif kind == "dbmtl":
+        d.option(a, "bottom", random_mlp(d) if d.chance(0.6) else None)
+        if detail == "mixture":
+            a.update(random_mixture_level(d, False))
+        for key, random_one in (("mlps", lambda i: random_mlp(d)), ("relations", lambda i: random_relation(d, tasks[:i]))):
+            share = d.pick([0, 0.7, 0.7, 1])
+            some = {t: random_one(i) for i, t in enumerate(tasks) if d.chance(share)}
+            d.option(a, key, some, {})
     elif kind == "stem":
         complete_levels(d, a, int(detail) + d.integer(0, 1), lambda last: random_stem_level(d, len(tasks)))
     elif kind in ("cgc", "ple"):
@@ -201,6 +209,13 @@ def random_stem_level(d, tasks):
     level["shared_expert_num"] = d.integer(1, 2) if none or d.chance(0.6) else 0
     d.option(level, "gate", random_gate(d))
     return level
+
+
+def random_relation(d, earlier):
+    relation = random_mlp(d)
+    reads = d.shuffled(earlier)
+    d.option(relation, "reads", reads[:d.integer(0, len(reads))], [])
+    return relation
 
 
 def random_reads(d, tasks):

@@ -18,7 +18,7 @@ class TensorMaker:
         tasks = [t for t in self.contract["tasks"] if t["type"] != "product"]
         read = self.architecture(x, [t["name"] for t in tasks])
         for task in tasks:
-            # Asymmetric sharing alone gives the towers inputs of different sizes.
+            # Asymmetric sharing and dbmtl give the towers inputs of different sizes.
             self.tower(task, read[task["name"]] if isinstance(read, dict) else read)
         return self.tensors
 
@@ -129,6 +129,8 @@ class TensorMaker:
             size = [self.mlp("task.%s.bottom" % t, a["bottom"], x) for t in tasks][0]
             concat = (a.get("fusion") or "concat") == "concat"
             return {t: size * (1 + len(a["reads"].get(t, []))) if concat else size for t in tasks}
+        if kind == "dbmtl":
+            return self.relations(a, tasks, x)
         if kind == "aitm":
             return self.chain(a, tasks, x)
         if kind in ("cross_stitch", "sluice"):
@@ -148,6 +150,20 @@ class TensorMaker:
             for part in ("query", "key", "value"):
                 self.layer("%s.attention.%s" % (owner, part), size, size, attention.get("bias") is True, None, "linear", gain=1)
         return size
+
+    def relations(self, a, tasks, x):
+        bottom = self.mlp("shared.bottom", a.get("bottom") or {}, x)
+        size = bottom
+        if "num_experts" in a:
+            for t in tasks:
+                self.gate("level.0.task.%s.gate" % t, a.get("gate"), x if a.get("gate_input") == "raw" else bottom, a["num_experts"])
+            size = [self.mlp("level.0.expert.%d" % i, a["expert"], bottom) for i in range(a["num_experts"])][0]
+        sizes = {t: self.mlp("task.%s.mlp" % t, (a.get("mlps") or {}).get(t) or {}, size) for t in tasks}
+        for t in tasks:
+            relation = (a.get("relations") or {}).get(t)
+            if relation is not None:
+                sizes[t] = self.mlp("task.%s.relation" % t, relation, sum(sizes[s] for s in [t] + (relation.get("reads") or [])))
+        return sizes
 
     def columns(self, a, tasks, x):
         n = len(tasks)

@@ -18,7 +18,7 @@ from coverage import SWITCHES, Coverage
 from oracle import Model
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-MODELS = 72     # three of each variant
+MODELS = 78     # three of each variant
 
 
 def generate(directory, hash_seed="0", models=MODELS):

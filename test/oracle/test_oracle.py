@@ -354,6 +354,28 @@ class ArchitectureTest(unittest.TestCase):
         b = mix(1, 0)
         np.testing.assert_allclose(self.scores(a, tensors, "abc", n=4), [0, 4 * LOG2 * b, 4 * LOG2 * mix(2, b)], rtol=1e-6)
 
+    def test_dbmtl(self):
+        a = {"type": "dbmtl", "mlps": {"b": LINEAR1, "c": LINEAR1},
+             "relations": {"b": dict(LINEAR1, reads=["a"]), "c": dict(LINEAR1, reads=["b", "a"])}}
+        # b's MLP makes 10 * 1 + 2, c's 3 * 2; the relations (12, 1, 2) -> 12 + 100 + 2000, (6, 2112, 1, 2) -> 6 + 2112 / 2 + 10 - 200
+        tensors = dict(dense_layer("task.b.mlp.0", [10, 1]), **dense_layer("task.c.mlp.0", [0, 3]),
+                       **dense_layer("task.b.relation.0", [1, 100, 1000]), **dense_layer("task.c.relation.0", [1, 0.5, 10, -100]),
+                       **dense_layer("task.a.tower.logit", [1, 1]))
+        self.assertEqual(self.scores(a, tensors, "abc"), [3, 2112, 6 + 1056 + 10 - 200])
+
+    def test_dbmtl_mixture(self):
+        a = {"type": "dbmtl", "bottom": LINEAR1, "num_experts": 2, "expert": LINEAR1, "gate": self.GATE,
+             "relations": {"a": LINEAR1}}
+        tensors = dict(dense_layer("shared.bottom.0", [1, 2]), **dense_layer("level.0.expert.0.0", [1]),
+                       **dense_layer("level.0.expert.1.0", [10]), **self.mixing("level.0.task.a.gate", [1, 1], 1),
+                       **self.mixing("level.0.task.b.gate", [3, 1], 1), **dense_layer("task.a.relation.0", [2]))
+        # the bottom makes 5: experts 5 and 50
+        np.testing.assert_allclose(self.scores(a, tensors), [55, (15 + 50) / 4], rtol=1e-6)
+        # the gate of b on x = (1, 2)
+        tensors.update(self.mixing("level.0.task.a.gate", [1, 1]))
+        tensors.update({"level.0.task.b.gate.logit.weight": f32([0, 0], [0, LOG2]), "level.0.task.b.gate.logit.bias": f32(0, 0)})
+        np.testing.assert_allclose(self.scores(dict(a, gate_input="raw"), tensors), [55, (5 + 4 * 50) / 5], rtol=1e-6)
+
 
 class TaskTest(unittest.TestCase):
     TASKS = [{"name": "view", "type": "binary"},

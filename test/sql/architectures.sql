@@ -109,3 +109,35 @@ CALL refused_architecture('{"type": "aitm", "bottom": {"hidden_units": [3]}, "in
 CALL refused_architecture('{"type": "aitm", "bottom": {"hidden_units": [3]}, "info": {}, "attention": {"heads": 2}}');
 CALL refused_architecture('{"type": "aitm", "bottom": {}, "info": {}, "attention": {"shared": 1}}');
 CALL refused_architecture('{"type": "aitm", "bottom": {}, "info": {}}');
+
+-- dbmtl: the bottom makes (a, 2a), the experts 1 and 10 times the first of these; y reads x, z reads y and x
+CREATE TABLE dbmtl AS SELECT model_file(contract('{"type": "dbmtl", "bottom": {"hidden_units": [2], "activation": "linear", "bias": false},
+		"num_experts": 2, "expert": {"hidden_units": [1], "activation": "linear", "bias": false}, "gate": {"logit_bias": true},
+		"mlps": {"z": {"hidden_units": [2], "activation": "linear", "bias": false}, "x": null},
+		"relations": {"y": {"reads": ["x"], "hidden_units": [1], "activation": "linear", "bias": false}, "z": {"reads": ["y", "x"]}}}',
+		'[{"name": "a", "kind": "dense"}]', 'x', 'y', 'z'),
+	f32('shared.bottom.0.weight', '{2,1}', 1, 2), f32('level.0.expert.0.0.weight', '{1,2}', 1, 0), f32('level.0.expert.1.0.weight', '{1,2}', 10, 0),
+	f32('level.0.task.x.gate.logit.weight', '{2,2}', 0, 0, 0, 0), f32('level.0.task.x.gate.logit.bias', '{2}', 200, 0),
+	f32('level.0.task.y.gate.logit.weight', '{2,2}', 0, 0, 0, 0), f32('level.0.task.y.gate.logit.bias', '{2}', 0, 200),
+	f32('level.0.task.z.gate.logit.weight', '{2,2}', 0, 0, 0, 0), f32('level.0.task.z.gate.logit.bias', '{2}', 0, 0),
+	f32('task.z.mlp.0.weight', '{2,1}', 2, 4), f32('task.y.relation.0.weight', '{1,2}', 1, 0.5),
+	f32('task.x.tower.logit.weight', '{1,1}', 1), f32('task.y.tower.logit.weight', '{1,1}', 1),
+	f32('task.z.tower.logit.weight', '{1,4}', 1000, 100, 10, 1))::mtl_model AS model;
+-- x 1, y 10 + 0.5, z (11, 22, 10.5, 1)
+SELECT mtl_score(model, ARRAY[1]), mtl_score(model, ARRAY[-2], 'z') FROM dbmtl;
+SELECT * FROM mtl_gates((SELECT model FROM dbmtl), ARRAY[1]);
+SELECT (operations(model)).* FROM dbmtl;
+-- the identity of everything
+SELECT mtl_score(model_file(contract('{"type": "dbmtl"}', '[{"name": "a", "kind": "dense"}]', 'x'), f32('task.x.tower.logit.weight', '{1,1}', 3))::mtl_model, ARRAY[2]);
+CALL refused_architecture('{"type": "dbmtl", "num_experts": 2}');
+CALL refused(model_file(contract('{"type": "dbmtl", "expert": {}}', '[{"name": "a", "kind": "dense"}]', 'x'), f32('task.x.tower.logit.weight', '{1,1}', 3)));
+CALL refused_architecture('{"type": "dbmtl", "mlps": {"w": {}}}');
+CALL refused_architecture('{"type": "dbmtl", "mlps": []}');
+CALL refused_architecture('{"type": "dbmtl", "relations": {"w": {}}}');
+CALL refused_architecture('{"type": "dbmtl", "relations": {"y": {"reads": ["w"]}}}');
+CALL refused_architecture('{"type": "dbmtl", "relations": {"y": {"reads": ["z"]}}}');
+CALL refused_architecture('{"type": "dbmtl", "relations": {"y": {"reads": ["y"]}}}');
+CALL refused_architecture('{"type": "dbmtl", "relations": {"z": {"reads": ["x", "x"]}}}');
+CALL refused_architecture('{"type": "dbmtl", "relations": {"z": {"reads": ["x", "y", "x"]}}}');
+CALL refused_architecture('{"type": "dbmtl", "relations": {"z": {"reads": "x"}}}');
+CALL refused_architecture('{"type": "dbmtl", "relations": {"z": {"read": ["x"]}}}');
