@@ -10,6 +10,7 @@ from typing import Any, Dict, Mapping, Optional, Sequence, Union
 
 Json = Dict[str, Any]
 Numbers = Union[float, Sequence[float]]
+PerLayer = Any       # one value for all layers, or a list with one per layer
 
 FORMAT = 1
 
@@ -132,20 +133,23 @@ def clip(min: Optional[Numbers] = None, max: Optional[Numbers] = None) -> Json:
 def mlp(
     hidden_units: Sequence[int] = (),
     *,
-    activation: Any = None,
-    normalization: Optional[Json] = None,
-    bias: Optional[bool] = None,
+    activation: PerLayer = None,
+    normalization: PerLayer = None,
+    bias: PerLayer = None,
 ) -> Json:
-    """Fully connected layers of these sizes; none of them is the identity."""
+    """Fully connected layers of these sizes; none of them is the identity.
+
+    activation, normalization, bias: one for all layers, or a list with one per layer.
+    """
     return _object(locals())
 
 
 def gate(
     hidden_units: Optional[Sequence[int]] = None,
     *,
-    activation: Any = None,
-    normalization: Optional[Json] = None,
-    bias: Optional[bool] = None,
+    activation: PerLayer = None,
+    normalization: PerLayer = None,
+    bias: PerLayer = None,
     logit_bias: Optional[bool] = None,
     logit_normalization: Optional[Json] = None,
     logit_activation: Any = None,
@@ -158,9 +162,9 @@ def gate(
 def tower(
     hidden_units: Sequence[int] = (),
     *,
-    activation: Any = None,
-    normalization: Optional[Json] = None,
-    bias: Optional[bool] = None,
+    activation: PerLayer = None,
+    normalization: PerLayer = None,
+    bias: PerLayer = None,
     logit_bias: Optional[bool] = None,
 ) -> Json:
     """A task's own layers; the logit comes after them."""
@@ -372,9 +376,9 @@ def relation(
     reads: Optional[Sequence[str]] = None,
     hidden_units: Sequence[int] = (),
     *,
-    activation: Any = None,
-    normalization: Optional[Json] = None,
-    bias: Optional[bool] = None,
+    activation: PerLayer = None,
+    normalization: PerLayer = None,
+    bias: PerLayer = None,
 ) -> Json:
     """A relation of dbmtl(): an MLP over the task's own vector and those of the earlier tasks that it reads."""
     return _object(locals())

@@ -35,7 +35,7 @@ SWITCHES = {
     "activation": ACTIVATIONS,
     "activation written as": ["text", "object", "list", "default"],
     "normalization": NORMALIZATIONS + ["none", "epsilon"],
-    "mlp": ["layers 0", "layers 1", "layers 2", "layers 3", "no bias"],
+    "mlp": ["layers 0", "layers 1", "layers 2", "layers 3", "no bias", "bias per layer", "normalization per layer"],
     "gate": ["default", "hidden layers", "logit_bias", "no logit_bias", "temperature", "logit batch_norm", "logit layer_norm"]
             + ["logit " + a for a in ACTIVATIONS],
     "tower": ["logit_bias", "no logit_bias", "of a task", "none given"],
@@ -129,8 +129,12 @@ class Walk:
         self.note("mlp", "layers %d" % layers)
         if layers == 0:
             return
-        self.note("mlp", "no bias", spec.get("bias") is False)
-        self.normalization(get(spec, "normalization"))
+        bias, normalization = spec.get("bias"), get(spec, "normalization")
+        self.note("mlp", "no bias", bias is False)
+        self.note("mlp", "bias per layer", isinstance(bias, list))
+        self.note("mlp", "normalization per layer", isinstance(normalization, list))
+        for one in normalization if isinstance(normalization, list) else [normalization]:
+            self.normalization(one)
         activation = get(spec, "activation")
         written = {str: "text", dict: "object", list: "list", type(None): "default"}[type(activation)]
         self.note("activation written as", written)

@@ -293,7 +293,7 @@ class Translation:
         problems = self.problems()
         if problems:
             raise ModelError(f"{self.checkpoint.source} is not the model that the configuration describes:\n  "
-                             + "\n  ".join(_cut(problems)))
+                             + "\n  ".join(cut(problems)))
         extras = {key: configuration.extra(key) for key in EXTRAS}
         contract = make_contract(
             architecture, list(features or configuration.features), list(tasks), input=input, rank=extras["rank"],
@@ -304,10 +304,10 @@ class Translation:
             model.set_vocabulary(table, entries)
         problems = model.problems()
         if problems:
-            raise ModelError("the checkpoint does not fit the configuration:\n  " + "\n  ".join(_cut(problems)))
+            raise ModelError("the checkpoint does not fit the configuration:\n  " + "\n  ".join(cut(problems)))
         return model
 
 
-def _cut(problems: List[str]) -> List[str]:
+def cut(problems: List[str]) -> List[str]:
     more = len(problems) - MAX_LISTED
     return problems if more <= 0 else problems[:MAX_LISTED] + [f"... and {more} more"]
