@@ -76,12 +76,14 @@ def sequence(
     truncate: Optional[str] = None,
     padding: Union[None, float, str] = None,
     combiner: Optional[str] = None,
+    unused: Optional[str] = None,
     epsilon: Optional[float] = None,
     empty_value: Optional[float] = None,
     weights: Optional[Json] = None,
     missing: Optional[str] = None,
 ) -> Json:
-    """A list of categories, pooled to one vector by `combiner` ("mean", "sum" or "max")."""
+    """A list of categories, made one vector by `combiner` ("mean", "sum", "max" or "concat"). `unused` is for "concat": zeros
+    for places without a value come after the values ("tail", default) or before them ("head")."""
     return {"name": name, "kind": "sequence", **_object(locals())}
 
 

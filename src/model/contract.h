@@ -99,7 +99,8 @@ typedef enum Combiner
 {
 	COMBINER_SUM,
 	COMBINER_MEAN,
-	COMBINER_MAX
+	COMBINER_MAX,
+	COMBINER_CONCAT				/* places matter: padding stays in its own */
 } Combiner;
 
 typedef enum WeightNormalization
@@ -139,6 +140,7 @@ typedef struct Feature
 	bool		has_padding;
 	FeatureValue padding;
 	Combiner	combiner;
+	bool		unused_first;	/* COMBINER_CONCAT: unused places come before the values */
 	double		epsilon;
 	double		empty_value;
 	char	   *weights_column; /* NULL: no weights */

@@ -51,11 +51,13 @@ SWITCHES = {
     "sparse": ["oov error", "oov row", "oov zero", "missing error", "missing number", "missing value", "missing text", "missing oov",
                "missing zero"],
     "sequence": ["oov error", "oov row", "oov zero", "oov skip", "missing error", "missing empty", "truncate tail", "truncate head",
-                 "padding number", "padding text", "no padding", "combiner sum", "combiner mean", "combiner max", "epsilon",
+                 "padding number", "padding text", "no padding", "combiner sum", "combiner mean", "combiner max", "combiner concat", "unused tail",
+                 "unused head", "epsilon",
                  "empty_value", "weights none", "weights sum", "weights softmax", "no weights"],
     "row": ["null", "absent key", "missing dense", "missing sparse", "missing sequence", "unknown value of a sparse",
             "unknown value of a sequence", "empty sequence", "sequence over max_length, tail kept",
-            "sequence over max_length, head kept", "padding", "truth value as number", "truth value in a lookup",
+            "sequence over max_length, head kept", "padding", "padding in its place", "unused places, tail", "unused places, head",
+            "array of a concatenated sequence without padding", "truth value as number", "truth value in a lookup",
             "key of no feature", "array"],
 }
 
@@ -344,6 +346,7 @@ class Walk:
     def sequence(self, f):
         self.note("sequence", "truncate " + get(f, "truncate", "tail"))
         self.note("sequence", "combiner " + get(f, "combiner", "mean"))
+        self.note("sequence", "unused " + get(f, "unused", "tail"), get(f, "combiner") == "concat")
         self.note("sequence", "epsilon", get(f, "epsilon", 0) != 0)
         self.note("sequence", "empty_value", get(f, "empty_value", 0) != 0)
         padding = get(f, "padding")

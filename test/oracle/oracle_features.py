@@ -228,19 +228,25 @@ class Features:
         if weights is None or None in values or None in weights or len(values) != len(weights):
             raise RowError("%s and its weights do not fit" % name)
 
-        # Padding goes first, then unknown values under "skip", then what is beyond max_length.
+        # Padding goes first (or becomes zeros), then unknown values under "skip", then what is beyond max_length.
         padding = get(feature, "padding")
+        combiner = get(feature, "combiner", "mean")
+        dim = self.table(feature).shape[1]
         pairs = []
         for value, weight in zip(values, weights):
             if padding is not None and isinstance(value, str) == isinstance(padding, str) and value == padding:
+                if combiner == "concat":
+                    pairs.append((np.zeros(dim, dtype=REAL), None))
                 continue
             for vector in self.rows_of_table(feature, value):
                 pairs.append((vector, float(as_number(weight))))
         n = feature["max_length"]
         pairs = pairs[:n] if get(feature, "truncate", "tail") == "tail" else pairs[-n:]
 
-        dim = self.table(feature).shape[1]
-        combiner = get(feature, "combiner", "mean")
+        if combiner == "concat":
+            places = [v for v, _ in pairs]
+            unused = [np.zeros(dim, dtype=REAL)] * (n - len(places))
+            return np.concatenate(places + unused if get(feature, "unused", "tail") == "tail" else unused + places)
         if not pairs:
             return np.full(dim, get(feature, "empty_value", 0) if combiner == "max" else 0, dtype=REAL)
 

@@ -264,7 +264,11 @@ def complete_sequence(d, plan, feature, names):
     feature["max_length"] = d.pick([1, 2, 3, 5, 8, 20])
     d.option(feature, "truncate", d.pick(["tail", "head"]), "tail")
     d.option(feature, "padding", random_padding(d, plan, feature))
-    d.option(feature, "combiner", d.pick(["sum", "mean", "max"]), "mean")
+    d.option(feature, "combiner", d.pick(["sum", "mean", "max", "concat"]), "mean")
+    if feature.get("combiner") == "concat":
+        feature["max_length"] = min(feature["max_length"], 8)
+        d.option(feature, "unused", d.pick(["tail", "head"]), "tail")
+        return
     if d.chance(0.5):
         d.option(feature, "epsilon", d.pick([0, 1e-8, 1e-16, 0.5]), 0)
     if d.chance(0.5):

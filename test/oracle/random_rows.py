@@ -82,6 +82,8 @@ def sequence(d, plan, feature, whole, events):
     length = d.pick([0, 1, n - 1, n, n, n + 1, n + 5, d.integer(0, n), d.integer(0, n), d.integer(0, n)])
     if length == 0:
         events.add("row: empty sequence")
+    if length < n and feature.get("combiner") == "concat":
+        events.add("row: unused places, %s" % (feature.get("unused") or "tail"))
     if length > n:
         events.add("row: sequence over max_length, %s kept" % (feature.get("truncate") or "tail"))
 
@@ -91,6 +93,8 @@ def sequence(d, plan, feature, whole, events):
         if padding is not None and d.chance(0.15):
             values.append(padding)
             events.add("row: padding")
+            if feature.get("combiner") == "concat":
+                events.add("row: padding in its place")
             continue
         value = random_value(d, plan, feature, events, knows_rule(feature))
         values.append(padding if only_reads_like(value, padding) else value)
@@ -168,9 +172,15 @@ def numeric_entries(plan, feature):
 def sequence_places(plan, feature, row):
     n, padding = feature["max_length"], feature.get("padding")
     values = row.get(feature["name"])
-    if values is None or padding is None or isinstance(padding, str):
+    concat = feature.get("combiner") == "concat"
+    if values is None or isinstance(padding, str) or (padding is None and not (concat and len(values) == n)):
         raise NoArray
     numeric_entries(plan, feature)
+    if concat:
+        places, unused = [place(plan, feature, v) for v in values], [padding] * (n - len(values))
+        if len(places) > n:
+            raise NoArray
+        return unused + places if feature.get("unused") == "head" else places + unused
     weights = row[feature["weights"]["column"]] if feature.get("weights") else None
     pairs = list(zip(values, weights or [0] * len(values)))
     if len(pairs) > n:

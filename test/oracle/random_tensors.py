@@ -61,7 +61,7 @@ class TensorMaker:
         if f["lookup"]["type"] == "vocabulary":
             vocabulary = f["lookup"].get("vocabulary") or table
             self.tensors.update(vocabulary_tensors(vocabulary, self.plan.vocabularies[vocabulary]))
-        return dim
+        return dim * f["max_length"] if f.get("combiner") == "concat" else dim
 
     # ---------------------------------------------------------------- layers: each returns the size of its output
 

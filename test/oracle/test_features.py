@@ -194,6 +194,19 @@ class SequenceTest(unittest.TestCase):
     def weighted(self, values, weight_list, spec, **keys):
         return self.sequence(values, weight_list, weights=spec, **keys)
 
+    def test_concat(self):
+        keys = {"combiner": "concat", "padding": 3}
+        self.assertEqual(self.sequence([0, 2], **keys), [1, 10, 4, 20, 0, 0])
+        self.assertEqual(self.sequence([3, 2], **keys), [0, 0, 4, 20, 0, 0])
+        self.assertEqual(self.sequence([3, 2, 0, 1], **keys), [0, 0, 4, 20, 1, 10])
+        self.assertEqual(self.sequence([3, 2, 3, 1], truncate="head", **keys), [4, 20, 0, 0, 2, 30])
+        self.assertEqual(self.sequence([3, 2], unused="head", **keys), [0, 0, 0, 0, 4, 20])
+        self.assertEqual(self.sequence([2, 3], unused="head", **keys), [0, 0, 4, 20, 0, 0])
+        self.assertEqual(self.sequence([7, 3, 2], oov="skip", **keys), [0, 0, 4, 20, 0, 0])
+        self.assertEqual(self.sequence([3], combiner="concat"), [8, -5, 0, 0, 0, 0])
+        self.assertEqual(self.sequence([], combiner="concat"), [0] * 6)
+        self.assertEqual(self.sequence(None, missing="empty", **keys), [0] * 6)
+
     def test_combiners(self):
         self.assertEqual(self.sequence([0, 2]), [2.5, 15])
         self.assertEqual(self.sequence([0, 2], combiner="sum"), [5, 30])

@@ -138,6 +138,32 @@ SELECT mtl_score(model, r) FROM sequences, (SELECT '{1,NULL}'::int[] AS mean) r;
 SELECT mtl_score(model, r) FROM sequences, (SELECT 1 AS mean) r;
 SELECT mtl_score(model, ARRAY[1, 2, 0, 1, 2, 3, 4, 5, 6, 1, 0, 0, 1, 0, 0]) FROM sequences;
 
+-- sequences whose vectors stand side by side: padding keeps its place
+CREATE TABLE concatenated AS SELECT mirror('[
+	{"name": "tail", "kind": "sequence", "lookup": {"type": "index"}, "max_length": 3, "embedding": "t", "combiner": "concat", "padding": 9, "missing": "empty"},
+	{"name": "head", "kind": "sequence", "lookup": {"type": "index"}, "max_length": 3, "embedding": "t", "combiner": "concat", "padding": 9, "unused": "head",
+		"truncate": "head", "oov": "skip", "missing": "empty"},
+	{"name": "pair", "kind": "sequence", "lookup": {"type": "index"}, "max_length": 2, "combiner": "concat", "oov": 0, "missing": "empty"}]', 10,
+	ramp('embedding.t.weight', 10), f32('embedding.pair.weight', '{2,2}', 0.5, 0.25, 1, 2)) AS model;
+SELECT position, name, width FROM mtl_features((SELECT model FROM concatenated));
+SELECT mtl_describe(model)->'multiply_adds' AS multiply_adds FROM concatenated;
+SELECT mtl_score(model, r), mtl_score(model, r) = mtl_score(model, to_jsonb(r)) AS jsonb FROM concatenated, (VALUES
+	('{1,2,3}'::int[], '{1,2,3}'::int[], '{0,1}'::int[]),
+	('{1,2,3,4}', '{1,2,3,4}', '{1,1,1}'),
+	('{9,2}', '{9,2}', '{1}'),
+	('{2,9,9,4}', '{2,9,4,9}', '{7,0}'),
+	('{5}', '{11,5,12}', '{}'),
+	(NULL, NULL, NULL)) r(tail, head, pair);
+SELECT mtl_score(model, ARRAY[9, 9, 1, 9, 9, 1, 1, 0]) FROM concatenated;
+SELECT mtl_score(model, ARRAY[9, 9, 1, 9, 9, 11, 5, 7]) FROM concatenated;
+SELECT mirror('[{"name": "s", "kind": "sequence", "lookup": {"type": "index"}, "max_length": 3, "combiner": "concat", "epsilon": 1}]', 3, ramp('embedding.s.weight', 3));
+SELECT mirror('[{"name": "s", "kind": "sequence", "lookup": {"type": "index"}, "max_length": 3, "combiner": "concat", "weights": {"column": "w"}}]', 3, ramp('embedding.s.weight', 3));
+SELECT mirror('[{"name": "s", "kind": "sequence", "lookup": {"type": "index"}, "max_length": 3, "combiner": "concat", "unused": "left"}]', 3, ramp('embedding.s.weight', 3));
+SELECT mirror('[{"name": "s", "kind": "sequence", "lookup": {"type": "index"}, "max_length": 3, "combiner": "sum", "unused": "head"}]', 3, ramp('embedding.s.weight', 3));
+SELECT mirror('[{"name": "s", "kind": "sequence", "lookup": {"type": "index"}, "max_length": 65536, "combiner": "concat"}]', 1, f32('embedding.s.weight', '{1,65}', VARIADIC array_fill(0::real, '{65}')));
+SELECT mtl_score(mirror('[{"name": "s", "kind": "sequence", "lookup": {"type": "vocabulary"}, "max_length": 1, "combiner": "concat", "padding": "x"}]', 1,
+	ramp('embedding.s.weight', 1), u8('vocabulary.s.bytes', '1'), i64('vocabulary.s.offsets', '{2}', 0, 1)), ARRAY[1]);
+
 -- vocabularies and defaults that do not fit their tables
 SELECT mirror('[{"name": "a", "kind": "sparse", "lookup": {"type": "index"}, "oov": 3}]', 1, ramp('embedding.a.weight', 3));
 SELECT mirror('[{"name": "a", "kind": "sparse", "lookup": {"type": "index"}, "missing": 3}]', 1, ramp('embedding.a.weight', 3));
