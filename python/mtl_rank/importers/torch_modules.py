@@ -20,7 +20,7 @@ from ..contract import batch_norm, gate, layer_norm, leaky_relu, make_contract, 
 from ..errors import ModelError
 from ..model import Model
 from ..vocabulary import Entries
-from .translation import Json, Translation, cut
+from .translation import Json, Translation, cut, once
 
 # Those without parameters. LogSigmoid, ELU and others have no counterpart in the contract.
 _ACTIVATIONS: Dict[str, Callable[[Any], Any]] = {
@@ -53,7 +53,8 @@ class TorchExport:
     def __init__(self, net: Any):
         if getattr(net, "training", False):
             raise ModelError("the module is in training mode, where batch norm and dropout work otherwise; call net.eval()")
-        self._names = {id(module): name for name, module in net.named_modules()}
+        # Held, because modules are known by their identity.
+        self._modules = {id(module): (name, module) for name, module in net.named_modules()}
         self._translation = Translation(from_mapping(net.state_dict(), type(net).__name__))
 
     # ------------------------------------------------------------ parts of the network
@@ -150,9 +151,9 @@ class TorchExport:
     # ------------------------------------------------------------ from modules to layers
 
     def _name(self, module: Any) -> str:
-        if id(module) not in self._names:
+        if id(module) not in self._modules:
             raise ModelError(f"a {type(module).__name__} is no part of the module that is exported")
-        return self._names[id(module)]
+        return self._modules[id(module)][0]
 
     def _describe(self, module: Any) -> str:
         return f'module "{self._name(module)}" ({type(module).__name__})'
@@ -246,9 +247,9 @@ class TorchExport:
         biases = [layer.bias for layer in layers]
         return {
             "hidden_units": [layer.units for layer in layers],
-            "activation": _once([layer.activation for layer in layers]),
-            "normalization": _once(norms),
-            "bias": None if all(biases) else _once(biases),
+            "activation": once([layer.activation for layer in layers]),
+            "normalization": once(norms),
+            "bias": None if all(biases) else once(biases),
         }
 
 
@@ -258,7 +259,3 @@ def _activated(layers: List[_Layer], activation: Any) -> List[_Layer]:
             layer.activation = activation
     return layers
 
-
-def _once(values: List[Any]) -> Any:
-    """One value if all are equal, the list otherwise."""
-    return values[0] if all(value == values[0] for value in values) else values
