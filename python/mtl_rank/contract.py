@@ -92,8 +92,9 @@ def sequence_weights(column: str, *, normalize: Optional[str] = None) -> Json:
     return _object(locals())
 
 
-def index_lookup(*, offset: Optional[int] = None) -> Json:
-    """The value is the row's number, less `offset`."""
+def index_lookup(*, offset: Optional[int] = None, precision: Optional[str] = None) -> Json:
+    """The value is the row's number, less `offset`. `precision` is "double" (default), or "float32", to which the value is
+    rounded first, as a library does that keeps ids in a matrix of float32."""
     return {"type": "index", **_object(locals())}
 
 

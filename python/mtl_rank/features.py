@@ -119,7 +119,9 @@ def _read_dense(reader: Reader, feature: Feature) -> None:
 def _read_lookup(reader: Reader, table: str) -> Lookup:
     kind = reader.choice("type", ("index", "vocabulary", "hash"))
     lookup = Lookup(kind, reader.integer("offset", -MAX_INT if kind == "index" else 0, MAX_INT, 0))
-    if kind == "vocabulary":
+    if kind == "index":
+        reader.choice("precision", ("double", "float32"), "double")
+    elif kind == "vocabulary":
         lookup.vocabulary = reader.name("vocabulary", table)
     elif kind == "hash":
         reader.choice("function", ("farmhash64",), "farmhash64")

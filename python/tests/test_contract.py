@@ -308,6 +308,8 @@ class Refused(unittest.TestCase):
             (mtl.dense("f", missing="oov"), '"features.0.missing" is "oov", expected one of "error", "zero"'),
             (mtl.dense("f", missing={"value": "a"}), '"features.0.missing.value" must be a number, found a string'),
             (mtl.sparse("f", mtl.index_lookup(), oov="skip"), '"features.0.oov" is "skip", expected one of "error", "zero"'),
+            (mtl.sparse("f", mtl.index_lookup(precision="float16")), '"features.0.lookup.precision" is "float16", expected one of "double", "float32"'),
+            (mtl.sparse("f", {"type": "hash", "precision": "float32"}), 'unknown key "features.0.lookup.precision"'),
             (mtl.sparse("f", mtl.vocabulary_lookup(offset=-1)), '"features.0.lookup.offset" is -1, expected 0 to 2147483647'),
             (mtl.sparse("f", {"type": "hash", "function": "md5"}), '"features.0.lookup.function" is "md5", expected one of "farmhash64"'),
             (mtl.sparse("f", mtl.hash_lookup(mask_zero=True, num_buckets=1)), '"features.0.lookup.num_buckets" is 1, expected 2 to'),

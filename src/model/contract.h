@@ -72,6 +72,7 @@ typedef struct Lookup
 {
 	LookupKind	kind;
 	int64		offset;
+	bool		single_precision;	/* LOOKUP_INDEX: numbers are rounded to float32 first */
 	char	   *vocabulary;		/* name, LOOKUP_VOCABULARY */
 	int64		num_buckets;	/* LOOKUP_HASH; 0: all rows from offset on */
 	bool		mask_zero;

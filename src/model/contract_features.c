@@ -257,6 +257,7 @@ static void
 ParseLookup(Feature *feature, JsonObject *parent)
 {
 	static const char *const kinds[] = {"index", "vocabulary", "hash", NULL};
+	static const char *const precisions[] = {"double", "float32", NULL};
 	static const char *const functions[] = {"farmhash64", NULL};
 	static const char *const formats[] = {"integer", "float", NULL};
 	Lookup	   *lookup = &feature->lookup;
@@ -274,6 +275,8 @@ ParseLookup(Feature *feature, JsonObject *parent)
 				(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
 				 errmsg("invalid model: \"%s\" is " INT64_FORMAT ", expected 0 or more",
 						JsonKeyPath(object, "offset"), lookup->offset)));
+	if (lookup->kind == LOOKUP_INDEX)
+		lookup->single_precision = JsonGetChoice(object, "precision", precisions, 0) == 1;
 	if (lookup->kind == LOOKUP_VOCABULARY)
 	{
 		lookup->vocabulary = JsonGetString(object, "vocabulary", feature->embedding);

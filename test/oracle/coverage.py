@@ -46,7 +46,7 @@ SWITCHES = {
     "dense": ["width 1", "width above 1", "columns", "embedding_dim", "embedding_bias", "missing error", "missing number",
               "missing value", "missing zero", "no transform", "standardize", "min_max", "log1p", "clip", "clip one bound",
               "several transforms", "parameter list"],
-    "lookup": ["index", "vocabulary", "hash", "offset", "vocabulary name", "integers", "texts", "decimal texts", "empty text",
+    "lookup": ["index", "precision double", "precision float32", "vocabulary", "hash", "offset", "vocabulary name", "integers", "texts", "decimal texts", "empty text",
                "num_buckets", "mask_zero", "no mask_zero", "number_format integer", "number_format float"],
     "sparse": ["oov error", "oov row", "oov zero", "missing error", "missing number", "missing value", "missing text", "missing oov",
                "missing zero"],
@@ -58,7 +58,7 @@ SWITCHES = {
             "unknown value of a sequence", "empty sequence", "sequence over max_length, tail kept",
             "sequence over max_length, head kept", "padding", "padding in its place", "unused places, tail", "unused places, head",
             "array of a concatenated sequence without padding", "truth value as number", "truth value in a lookup",
-            "key of no feature", "array"],
+            "key of no feature", "array", "number that float32 rounds"],
 }
 
 
@@ -317,6 +317,7 @@ class Walk:
         lookup = f["lookup"]
         self.note("lookup", lookup["type"])
         self.note("lookup", "offset", get(lookup, "offset", 0) > 0)
+        self.note("lookup", "precision " + get(lookup, "precision", "double"), lookup["type"] == "index")
         if lookup["type"] == "vocabulary":
             name = get(lookup, "vocabulary", table)
             self.note("lookup", "vocabulary name", name != table)

@@ -39,6 +39,14 @@ def as_integer(value):
     return int(number)
 
 
+def as_single(value):
+    """A number rounded to float32 once; numpy rounds Python's integers twice, by way of a double."""
+    number = as_number(value)
+    if isinstance(number, int) and -2 ** 63 <= number < 2 ** 63:
+        return float(np.array([number], "i8").astype("f4")[0])
+    return float(np.float32(number))
+
+
 def as_text(value, number_format="integer"):
     """The text that string vocabularies and hashes read."""
     if isinstance(value, str):
@@ -165,7 +173,8 @@ class Features:
         rows = len(self.table(feature))
 
         if lookup["type"] == "index":
-            row = offset + as_integer(value)
+            single = get(lookup, "precision", "double") == "float32"
+            row = offset + as_integer(as_single(value) if single else value)
             return row if 0 <= row < rows else None
 
         if lookup["type"] == "vocabulary":

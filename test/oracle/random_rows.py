@@ -1,6 +1,6 @@
 """Random rows for a contract, and their array form where there is one."""
 
-from random_features import as_key, is_decimal, known_value, unknown_value, vocabulary_of
+from random_features import as_key, index_read, is_decimal, known_value, unknown_value, vocabulary_of
 
 MISSING = object()
 
@@ -55,6 +55,8 @@ def random_value(d, plan, feature, events, may_be_unknown):
             events.add("row: unknown value of a " + feature["kind"])
             return value
     value = known_value(d, plan, feature)
+    if feature["lookup"]["type"] == "index" and index_read(feature["lookup"], value) != value:
+        events.add("row: number that float32 rounds")
     if isinstance(value, bool):
         events.add("row: truth value in a lookup")
     return value if value != 0 or isinstance(value, bool) else 0

@@ -113,6 +113,22 @@ SELECT mtl_score(model, r) FROM sparse, (SELECT 1 AS "index", NULL::text AS mask
 SELECT mtl_score(model, ARRAY[1, 20, 1, 5, 0]) FROM sparse;
 SELECT mtl_score(model, ARRAY[1.5, 20, 1, 5, 0]) FROM sparse;
 
+-- an index of single precision: numbers above 2^24 fall on even ones, above 2^62 on multiples of 2^39
+CREATE TABLE single AS SELECT mirror('[
+	{"name": "f", "kind": "sparse", "lookup": {"type": "index", "offset": -16777216, "precision": "float32"}, "oov": "zero", "missing": 16777219},
+	{"name": "d", "kind": "sparse", "lookup": {"type": "index", "offset": -16777216, "precision": "double"}, "oov": "zero", "embedding": "f", "missing": "zero"}]', 2,
+	f32('embedding.f.weight', '{5,1}', 10, 11, 12, 13, 14)) AS model;
+SELECT v, mtl_score(model, r) FROM single, unnest('{16777215,16777216,16777217,16777218,16777219,16777220,16777221,16777222}'::bigint[]) v, LATERAL (SELECT v AS f, v AS d) r;
+SELECT v, mtl_score(model, r, 'x1'), mtl_score(model, to_jsonb(r), 'x1') FROM single, unnest('{16777216.5,16777217.5,16777219.000001,9223372036854775807,-9223372036854775808,
+	1e19,-1e300,1e38,NULL}'::float8[]) v, LATERAL (SELECT v AS f) r;
+SELECT mtl_score(model, ARRAY[16777217, 16777218]), mtl_score(model, ARRAY[16777217, 16777218]::float8[]), mtl_score(model, ARRAY[16777219, 16777218]::numeric[]) FROM single;
+SELECT mtl_score(model, r) FROM single, (SELECT 16777216.5 AS d) r;
+SELECT mtl_score(model, r) FROM single, (SELECT 1.5 AS f) r;
+SELECT mtl_score(model, r) FROM single, (SELECT 'NaN'::real AS f) r;
+SELECT mtl_score(model, r) FROM single, (SELECT '16777216' AS f) r;
+SELECT mirror('[{"name": "a", "kind": "sparse", "lookup": {"type": "index", "precision": "float16"}}]', 1, ramp('embedding.a.weight', 3));
+SELECT mirror('[{"name": "a", "kind": "sparse", "lookup": {"type": "hash", "precision": "float32"}}]', 1, ramp('embedding.a.weight', 3));
+
 -- sequences
 CREATE TABLE sequences AS SELECT mirror('[
 	{"name": "mean", "kind": "sequence", "lookup": {"type": "index"}, "max_length": 3, "embedding": "t", "padding": 0, "missing": "empty"},
