@@ -52,7 +52,7 @@ KEYS = ["format", "architecture", "features", "input", "tasks", "rank", "example
         "logit_normalization", "logit_activation", "temperature", "tower", "bottom", "shared_bottom", "order", "stitch", "stitch_after",
         "subspaces", "skip", "reads", "fusion", "num_levels", "levels", "num_experts", "expert", "gate", "gate_input", "mix",
         "shared_expert_num", "specific_expert_num", "expert_order", "shared_gate", "head", "num_classes", "classes", "of", "hidden",
-        "form", "count", "tolerance", "column", "info", "attention", "mlps", "relations", "unused", "precision"]
+        "form", "count", "tolerance", "info", "attention", "mlps", "relations", "unused", "precision"]
 
 STRUCTURES = [None, True, False, [], {}, [[]], [{}], [None], {"": {}}, [0], [1], [1, 1], [1, 2, 3], [1] * 70, ["x"], ["x", "x"], [True],
               {"type": "x"}, {"type": "relu"}, {"type": "dice", "statistics": "row_sum"}, {"type": "index"}, {"type": "hash"},
