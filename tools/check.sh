@@ -5,7 +5,7 @@ set -euo pipefail
 # shellcheck source-path=SCRIPTDIR
 . "$(dirname "$0")/server.sh"
 
-steps="clang regress isolation pgtap tap python oracle fuzz"	# between building and the sanitizers
+steps="clang regress isolation pgtap tap python import oracle fuzz"	# between building and the sanitizers
 STEPS=${STEPS:-build $steps asan}
 results=$build/results
 export FUZZ_COUNT=${FUZZ_COUNT:-100000}
@@ -119,6 +119,11 @@ step_python() {
 	test_files python_unittest python/tests/test_*.py test/oracle/test_*.py
 	fresh_database numpy_only mtl_rank
 	test_program test/numpy_only verify_numpy_only
+}
+
+step_import() {
+	fresh_database import mtl_rank
+	test_program test/import "$PYTHON" test/import/check.py
 }
 
 compare_with_oracle() {

@@ -5,6 +5,8 @@
     model.save("feed.safetensors")
 
 docs/model-format.md describes the file. Only numpy and the standard library are used.
+
+A checkpoint of a training library becomes a model with import_model(), a hand-written PyTorch module with TorchExport.
 """
 
 from .contract import (
@@ -53,6 +55,9 @@ from .contract import (
     vocabulary_lookup,
 )
 from .errors import ModelError
+from .examples_file import read_examples, write_examples
+from .importers import import_model
+from .importers.torch_modules import TorchExport
 from .model import Model
 
 __version__ = "0.1.0"
@@ -60,6 +65,7 @@ __version__ = "0.1.0"
 __all__ = [
     "Model",
     "ModelError",
+    "TorchExport",
     "aitm",
     "asymmetric_sharing",
     "attention",
@@ -74,6 +80,7 @@ __all__ = [
     "dice",
     "gate",
     "hash_lookup",
+    "import_model",
     "index_lookup",
     "layer_norm",
     "leaky_relu",
@@ -90,6 +97,7 @@ __all__ = [
     "product",
     "rank_product",
     "rank_sum",
+    "read_examples",
     "regression",
     "relation",
     "sequence",
@@ -103,4 +111,5 @@ __all__ = [
     "stem_level",
     "tower",
     "vocabulary_lookup",
+    "write_examples",
 ]

@@ -10,6 +10,7 @@ from typing import Any, Dict, Mapping, Optional, Sequence, Union
 
 Json = Dict[str, Any]
 Numbers = Union[float, Sequence[float]]
+PerLayer = Any       # one value for all layers, or a list with one per layer
 
 FORMAT = 1
 
@@ -75,12 +76,14 @@ def sequence(
     truncate: Optional[str] = None,
     padding: Union[None, float, str] = None,
     combiner: Optional[str] = None,
+    unused: Optional[str] = None,
     epsilon: Optional[float] = None,
     empty_value: Optional[float] = None,
     weights: Optional[Json] = None,
     missing: Optional[str] = None,
 ) -> Json:
-    """A list of categories, pooled to one vector by `combiner` ("mean", "sum" or "max")."""
+    """A list of categories, made one vector by `combiner` ("mean", "sum", "max" or "concat"). `unused` is for "concat": zeros
+    for places without a value come after the values ("tail", default) or before them ("head")."""
     return {"name": name, "kind": "sequence", **_object(locals())}
 
 
@@ -89,8 +92,9 @@ def sequence_weights(column: str, *, normalize: Optional[str] = None) -> Json:
     return _object(locals())
 
 
-def index_lookup(*, offset: Optional[int] = None) -> Json:
-    """The value is the row's number, less `offset`."""
+def index_lookup(*, offset: Optional[int] = None, precision: Optional[str] = None) -> Json:
+    """The value is the row's number, less `offset`. `precision` is "double" (default), or "float32", to which the value is
+    rounded first, as a library does that keeps ids in a matrix of float32."""
     return {"type": "index", **_object(locals())}
 
 
@@ -132,20 +136,23 @@ def clip(min: Optional[Numbers] = None, max: Optional[Numbers] = None) -> Json:
 def mlp(
     hidden_units: Sequence[int] = (),
     *,
-    activation: Any = None,
-    normalization: Optional[Json] = None,
-    bias: Optional[bool] = None,
+    activation: PerLayer = None,
+    normalization: PerLayer = None,
+    bias: PerLayer = None,
 ) -> Json:
-    """Fully connected layers of these sizes; none of them is the identity."""
+    """Fully connected layers of these sizes; none of them is the identity.
+
+    activation, normalization, bias: one for all layers, or a list with one per layer.
+    """
     return _object(locals())
 
 
 def gate(
     hidden_units: Optional[Sequence[int]] = None,
     *,
-    activation: Any = None,
-    normalization: Optional[Json] = None,
-    bias: Optional[bool] = None,
+    activation: PerLayer = None,
+    normalization: PerLayer = None,
+    bias: PerLayer = None,
     logit_bias: Optional[bool] = None,
     logit_normalization: Optional[Json] = None,
     logit_activation: Any = None,
@@ -158,9 +165,9 @@ def gate(
 def tower(
     hidden_units: Sequence[int] = (),
     *,
-    activation: Any = None,
-    normalization: Optional[Json] = None,
-    bias: Optional[bool] = None,
+    activation: PerLayer = None,
+    normalization: PerLayer = None,
+    bias: PerLayer = None,
     logit_bias: Optional[bool] = None,
 ) -> Json:
     """A task's own layers; the logit comes after them."""
@@ -372,9 +379,9 @@ def relation(
     reads: Optional[Sequence[str]] = None,
     hidden_units: Sequence[int] = (),
     *,
-    activation: Any = None,
-    normalization: Optional[Json] = None,
-    bias: Optional[bool] = None,
+    activation: PerLayer = None,
+    normalization: PerLayer = None,
+    bias: PerLayer = None,
 ) -> Json:
     """A relation of dbmtl(): an MLP over the task's own vector and those of the earlier tasks that it reads."""
     return _object(locals())

@@ -51,6 +51,7 @@ class Feature:
     embedding: str = ""
     vocabulary_size: Optional[int] = None
     lookup: Optional[Lookup] = None
+    vectors: int = 1                         # of a row's size each that make the feature's
     oov_row: Optional[int] = None
 
     # all: of a dense feature without an embedding, None
@@ -118,7 +119,9 @@ def _read_dense(reader: Reader, feature: Feature) -> None:
 def _read_lookup(reader: Reader, table: str) -> Lookup:
     kind = reader.choice("type", ("index", "vocabulary", "hash"))
     lookup = Lookup(kind, reader.integer("offset", -MAX_INT if kind == "index" else 0, MAX_INT, 0))
-    if kind == "vocabulary":
+    if kind == "index":
+        reader.choice("precision", ("double", "float32"), "double")
+    elif kind == "vocabulary":
         lookup.vocabulary = reader.name("vocabulary", table)
     elif kind == "hash":
         reader.choice("function", ("farmhash64",), "farmhash64")
@@ -146,12 +149,19 @@ def _read_sparse(reader: Reader, feature: Feature) -> None:
 
 
 def _read_sequence(reader: Reader, feature: Feature) -> None:
-    reader.integer("max_length", 1, MAX_WIDTH)
+    max_length = reader.integer("max_length", 1, MAX_WIDTH)
     reader.choice("truncate", ("tail", "head"), "tail")
     padding = reader.get("padding")
     if padding is not None and not isinstance(padding, str):
         as_number(padding, reader.key_path("padding"))
-    reader.choice("combiner", ("sum", "mean", "max"), "mean")
+    if reader.choice("combiner", ("sum", "mean", "max", "concat"), "mean") == "concat":
+        reader.choice("unused", ("tail", "head"), "tail")
+        feature.vectors = max_length
+    else:
+        _read_pooling(reader, feature)
+
+
+def _read_pooling(reader: Reader, feature: Feature) -> None:
     if reader.number("epsilon", 0) < 0:
         raise ModelError(f'"{reader.key_path("epsilon")}" is {reader.number("epsilon")}, expected 0 or more')
     reader.number("empty_value", 0)
@@ -252,7 +262,7 @@ def expect_features(features: List[Feature], expected: ExpectedTensors, found: D
         expected.add(name, (rows, dim))
         if dim is None and name in found and found[name].ndim == 2:
             dim = found[name].shape[1]
-        widths[feature.name] = dim
+        widths[feature.name] = None if dim is None else dim * feature.vectors
         assert feature.lookup is not None
         if feature.lookup.vocabulary is not None:
             expect_vocabulary(feature.lookup.vocabulary, expected, found)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, List, Optional
+from typing import Any, Callable, List, Optional
 
 from .errors import ModelError
 from .expected import ExpectedTensors, Size
-from .reader import MAX_WIDTH, Reader, as_array, as_integer
+from .reader import MAX_WIDTH, Reader, as_boolean, as_integer
 
 MAX_LAYERS = 64
 
@@ -94,22 +94,25 @@ class Mlp:
         self.hidden_units: List[int] = [as_integer(u, path, 1, MAX_WIDTH) for u in reader.array("hidden_units", [])]
         if len(self.hidden_units) > MAX_LAYERS:
             raise ModelError(f'"{path}" has {len(self.hidden_units)} layers, the limit is {MAX_LAYERS}')
-        self.activations = self._read_activations(reader)
-        self.normalization = _normalization(reader, "normalization")
-        self.bias = reader.boolean("bias", True)
+        self.activations: List[Activation] = self._per_layer(reader, "activation", "relu", "activations", Activation)
+        self.normalizations: List[Optional[Normalization]] = self._per_layer(
+            reader, "normalization", None, "normalizations",
+            lambda value, path: None if value is None else Normalization(Reader(value, path)))
+        self.biases: List[bool] = self._per_layer(reader, "bias", True, "truth values", as_boolean)
         self.read_more(reader)
         reader.close()
 
     def read_more(self, reader: Reader) -> None:
         """Reads the keys of a subclass."""
 
-    def _read_activations(self, reader: Reader) -> List[Activation]:
-        value, path = reader.get("activation", "relu"), reader.key_path("activation")
+    def _per_layer(self, reader: Reader, key: str, default: Any, what: str, read: Callable[[Any, str], Any]) -> List[Any]:
+        """What a key says of each layer: one value for all, or a list with one per layer."""
+        value, path, layers = reader.get(key, default), reader.key_path(key), len(self.hidden_units)
         if not isinstance(value, list):
-            return [Activation(value, path)] * len(self.hidden_units)
-        if len(value) != len(self.hidden_units):
-            raise ModelError(f'"{path}" has {len(value)} activations, expected one for each of {len(self.hidden_units)} layers')
-        return [Activation(v, f"{path}.{i}") for i, v in enumerate(as_array(value, path))]
+            return [read(value, path)] * layers
+        if len(value) != layers:
+            raise ModelError(f'"{path}" has {len(value)} {what}, expected one for each of {layers} layers')
+        return [read(v, f"{path}.{i}") for i, v in enumerate(value)]
 
     def width(self, width: Size) -> Size:
         """The size of the output for an input of this size."""
@@ -118,7 +121,8 @@ class Mlp:
     def expect_one(self, expected: ExpectedTensors, prefix: str, layer: int, width: Size) -> int:
         """One of the layers; returns its size."""
         units = self.hidden_units[layer]
-        expect_layer(expected, f"{prefix}.{layer}", units, width, self.bias, self.normalization, self.activations[layer])
+        expect_layer(expected, f"{prefix}.{layer}", units, width, self.biases[layer], self.normalizations[layer],
+                     self.activations[layer])
         return units
 
     def expect(self, expected: ExpectedTensors, prefix: str, width: Size) -> Size:

@@ -54,6 +54,12 @@ def as_integer(value: Any, path: str, low: int, high: int) -> int:
     return int(number)
 
 
+def as_boolean(value: Any, path: str) -> bool:
+    if not isinstance(value, bool):
+        raise ModelError(f'"{path}" must be true or false, found {type_name(value)}')
+    return value
+
+
 def as_array(value: Any, path: str) -> List[Any]:
     if not isinstance(value, list):
         raise ModelError(f'"{path}" must be an array, found {type_name(value)}')
@@ -130,10 +136,7 @@ class Reader:
         return as_number(self.get(key, default), self.key_path(key))
 
     def boolean(self, key: str, default: bool) -> bool:
-        value = self.get(key, default)
-        if not isinstance(value, bool):
-            raise ModelError(f'"{self.key_path(key)}" must be true or false, found {type_name(value)}')
-        return value
+        return as_boolean(self.get(key, default), self.key_path(key))
 
     def array(self, key: str, default: Any = REQUIRED) -> Any:
         value = self.get(key, default)

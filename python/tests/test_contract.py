@@ -218,6 +218,11 @@ class Expected(unittest.TestCase):
         found = Model(contract(features=features, tasks=[CTR])).expected_tensors()
         self.assertEqual(found, {"dense.v.weight": (2, 3), "dense.v.bias": (2,), **layer("task.ctr.tower.logit", 1, 4)})
 
+    def test_concatenated_sequence(self):
+        seen = mtl.sequence("seen", mtl.index_lookup(), 3, embedding_dim=4, combiner="concat", unused="head")
+        found = Model(contract(features=[AGE, seen], tasks=[CTR])).expected_tensors()
+        self.assertEqual(found, {"embedding.seen.weight": (None, 4), **layer("task.ctr.tower.logit", 1, 13)})
+
     def test_open_sizes(self):
         features = [AGE, mtl.sparse("city", mtl.index_lookup())]
         found = Model(contract(features=features, tasks=[CTR])).expected_tensors()
@@ -303,10 +308,16 @@ class Refused(unittest.TestCase):
             (mtl.dense("f", missing="oov"), '"features.0.missing" is "oov", expected one of "error", "zero"'),
             (mtl.dense("f", missing={"value": "a"}), '"features.0.missing.value" must be a number, found a string'),
             (mtl.sparse("f", mtl.index_lookup(), oov="skip"), '"features.0.oov" is "skip", expected one of "error", "zero"'),
+            (mtl.sparse("f", mtl.index_lookup(precision="float16")), '"features.0.lookup.precision" is "float16", expected one of "double", "float32"'),
+            (mtl.sparse("f", {"type": "hash", "precision": "float32"}), 'unknown key "features.0.lookup.precision"'),
             (mtl.sparse("f", mtl.vocabulary_lookup(offset=-1)), '"features.0.lookup.offset" is -1, expected 0 to 2147483647'),
             (mtl.sparse("f", {"type": "hash", "function": "md5"}), '"features.0.lookup.function" is "md5", expected one of "farmhash64"'),
             (mtl.sparse("f", mtl.hash_lookup(mask_zero=True, num_buckets=1)), '"features.0.lookup.num_buckets" is 1, expected 2 to'),
             (mtl.sequence("f", mtl.index_lookup(), 0), '"features.0.max_length" is 0, expected 1 to 65536'),
+            (mtl.sequence("f", mtl.index_lookup(), 5, unused="head"), 'unknown key "features.0.unused"'),
+            (mtl.sequence("f", mtl.index_lookup(), 5, combiner="concat", unused="left"), '"features.0.unused" is "left", expected one of'),
+            (mtl.sequence("f", mtl.index_lookup(), 5, combiner="concat", epsilon=1), 'unknown key "features.0.epsilon"'),
+            (mtl.sequence("f", mtl.index_lookup(), 5, combiner="concat", weights=mtl.sequence_weights("w")), 'unknown key "features.0.weights"'),
             (mtl.sequence("f", mtl.index_lookup(), 5, combiner="min"), '"features.0.combiner" is "min", expected one of'),
             (mtl.sequence("f", mtl.index_lookup(), 5, missing=0), '"features.0.missing" must be "error" or "empty" for a sequence'),
         ):

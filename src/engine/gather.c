@@ -40,11 +40,13 @@ CompileSequence(Program *program, const Feature *feature, CompiledField *field)
 {
 	field->max_length = feature->max_length;
 	field->combiner = feature->combiner;
+	field->unused_first = feature->unused_first;
 	field->epsilon = feature->epsilon;
 	field->empty_value = feature->empty_value;
 	field->weighted = feature->weights_column != NULL;
 	field->normalize = feature->normalize;
-	ProgramNeedTemporary(program, field->x_width + (field->weighted ? field->max_length : 0));
+	if (field->combiner != COMBINER_CONCAT)
+		ProgramNeedTemporary(program, field->dim + (field->weighted ? field->max_length : 0));
 }
 
 CompiledInput *
@@ -71,6 +73,7 @@ CompileInput(Program *program, const InputLayout *layout, const GraphOp *op)
 		field->id_offset = source->id_offset;
 		field->width = feature->width;
 		field->rows = source->rows;
+		field->dim = source->dim;
 		if (feature->kind == FEATURE_DENSE)
 			CompileDense(program, op->tables[i], op->biases[i], field);
 		else
@@ -106,7 +109,18 @@ TableRow(const CompiledField *field, int32 id)
 	if (id < 0 || id >= field->rows)
 		elog(ERROR, "feature \"%s\" is encoded as row %d of a table of %d rows",
 			 field->name, id, field->rows);
-	return field->table + (Size) id * field->x_width;
+	return field->table + (Size) id * field->dim;
+}
+
+static void
+CopyRow(const CompiledField *field, int32 id, float *x)
+{
+	const float *row = TableRow(field, id);
+
+	if (row)
+		memcpy(x, row, sizeof(float) * field->dim);
+	else
+		memset(x, 0, sizeof(float) * field->dim);
 }
 
 static void
@@ -114,17 +128,38 @@ GatherSparse(const Run *run, const CompiledField *field, const int32 *ids, Size 
 			 float *x, Size x_stride)
 {
 	for (int r = 0; r < run->nrows; r++)
-	{
-		const float *row = TableRow(field, ids[r * stride]);
-
-		if (row)
-			memcpy(x + r * x_stride, row, sizeof(float) * field->x_width);
-		else
-			memset(x + r * x_stride, 0, sizeof(float) * field->x_width);
-	}
+		CopyRow(field, ids[r * stride], x + r * x_stride);
 }
 
-/* --------------------------------------------------------------- pooling */
+/* ------------------------------------------------------------- sequences */
+
+static int
+SequenceLength(const CompiledField *field, const int32 *ids)
+{
+	int			n = ids[0];
+
+	if (n < 0 || n > field->max_length)
+		elog(ERROR, "feature \"%s\" is encoded with %d values of %d",
+			 field->name, n, field->max_length);
+	return n;
+}
+
+/*
+ * The vectors of a sequence side by side, zeros in the places that it leaves.
+ */
+static void
+ConcatSequence(const CompiledField *field, const int32 *ids, float *x)
+{
+	int			n = SequenceLength(field, ids);
+	int			first = field->unused_first ? field->max_length - n : 0;
+
+	memset(x, 0, sizeof(float) * field->x_width);
+	for (int i = 0; i < n; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		CopyRow(field, ids[1 + i], x + (Size) (first + i) * field->dim);
+	}
+}
 
 static void
 WeightsBySum(const CompiledField *field, int n, const float *given, double *weights)
@@ -187,11 +222,11 @@ PoolValue(const CompiledField *field, const float *row, double weight, double *p
 {
 	if (field->combiner != COMBINER_MAX)
 	{
-		for (int u = 0; row && u < field->x_width; u++)
+		for (int u = 0; row && u < field->dim; u++)
 			pooled[u] += weight * row[u];
 		return;
 	}
-	for (int u = 0; u < field->x_width; u++)
+	for (int u = 0; u < field->dim; u++)
 	{
 		double		value = row ? weight * row[u] : 0;
 
@@ -207,18 +242,15 @@ static void
 PoolSequence(const CompiledField *field, const float *floats, const int32 *ids,
 			 double *temporary, float *x)
 {
-	int			n = ids[0];
+	int			n = SequenceLength(field, ids);
 	double	   *pooled = temporary;
-	double	   *weights = temporary + field->x_width;
+	double	   *weights = temporary + field->dim;
 	double		divisor = 1;
 
-	if (n < 0 || n > field->max_length)
-		elog(ERROR, "feature \"%s\" is encoded with %d values of %d",
-			 field->name, n, field->max_length);
 	if (field->weighted)
 		NormalizeWeights(field, n, floats, weights);
 
-	for (int u = 0; u < field->x_width; u++)
+	for (int u = 0; u < field->dim; u++)
 		pooled[u] = field->combiner == COMBINER_MAX ? -INFINITY : 0;
 	for (int i = 0; i < n; i++)
 	{
@@ -227,12 +259,26 @@ PoolSequence(const CompiledField *field, const float *floats, const int32 *ids,
 	}
 
 	if (n == 0 && field->combiner == COMBINER_MAX)
-		for (int u = 0; u < field->x_width; u++)
+		for (int u = 0; u < field->dim; u++)
 			pooled[u] = field->empty_value;
 	if (n > 0 && field->combiner == COMBINER_MEAN)
 		divisor = n + field->epsilon;
-	for (int u = 0; u < field->x_width; u++)
+	for (int u = 0; u < field->dim; u++)
 		x[u] = pooled[u] / divisor;
+}
+
+static void
+GatherSequence(const Run *run, const CompiledField *field, const float *floats, Size float_stride,
+			   const int32 *ids, Size id_stride, float *x, Size x_stride)
+{
+	for (int r = 0; r < run->nrows; r++)
+	{
+		if (field->combiner == COMBINER_CONCAT)
+			ConcatSequence(field, ids + r * id_stride, x + r * x_stride);
+		else
+			PoolSequence(field, floats + r * float_stride, ids + r * id_stride,
+						 run->temporary, x + r * x_stride);
+	}
 }
 
 /* ------------------------------------------------------------------- run */
@@ -259,10 +305,8 @@ RunInput(const Run *run, const CompiledOp *op, float *x)
 				GatherSparse(run, field, ids, input->nids, begin, op->width);
 				break;
 			case FEATURE_SEQUENCE:
-				for (int r = 0; r < run->nrows; r++)
-					PoolSequence(field, floats + (Size) r * input->nfloats,
-								 ids + (Size) r * input->nids,
-								 run->temporary, begin + (Size) r * op->width);
+				GatherSequence(run, field, floats, input->nfloats, ids, input->nids,
+							   begin, op->width);
 				break;
 		}
 	}

@@ -64,13 +64,15 @@ typedef struct CompiledField
 	float	   *weight;
 	float	   *bias;
 
-	/* sparse and sequence: (rows, x_width), shared by features of one table */
+	/* sparse and sequence: (rows, dim), shared by features of one table */
 	int			rows;
+	int			dim;
 	float	   *table;
 
 	/* sequence */
 	int			max_length;
 	Combiner	combiner;
+	bool		unused_first;	/* of the places of COMBINER_CONCAT */
 	double		epsilon;
 	double		empty_value;
 	bool		weighted;

@@ -137,9 +137,11 @@ CheckArrayForm(const FeatureEncoder *feature)
 
 	if (vocabulary && vocabulary->is_text && !vocabulary->is_decimal)
 		reason = "Its vocabulary holds texts that are not integers.";
-	else if (feature->feature->kind == FEATURE_SEQUENCE && !feature->feature->has_padding)
+	else if (feature->feature->kind == FEATURE_SEQUENCE && !feature->feature->has_padding &&
+			 feature->feature->combiner != COMBINER_CONCAT)
 		reason = "It is a sequence without a padding value.";
-	else if (feature->feature->kind == FEATURE_SEQUENCE && feature->feature->padding.kind == VALUE_TEXT)
+	else if (feature->feature->kind == FEATURE_SEQUENCE && feature->feature->has_padding &&
+			 feature->feature->padding.kind == VALUE_TEXT)
 		reason = "It is a sequence whose padding value is a text.";
 	if (reason)
 		ereport(ERROR,

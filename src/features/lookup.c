@@ -69,6 +69,31 @@ ReadInteger(const FeatureValue *value, int64 *integer)
 }
 
 /*
+ * The same after the number was rounded to float32, where a fraction may go, and
+ * large numbers fall together.
+ */
+static LookupResult
+ReadSingle(const FeatureValue *value, int64 *integer)
+{
+	float		rounded;
+
+	if (value->kind == VALUE_INTEGER)
+		rounded = (float) value->u.integer;
+	else if (value->kind == VALUE_REAL && isfinite(value->u.real))
+		rounded = (float) value->u.real;
+	else
+		return ReadInteger(value, integer);
+
+	if (rounded != rintf(rounded))
+		return LOOKUP_HAS_FRACTION;
+	/* -2^63 and 2^63 are numbers of float32, so nothing is between them and int64's */
+	if (!(rounded >= -0x1p63f && rounded < 0x1p63f))
+		return LOOKUP_UNKNOWN;
+	*integer = (int64) rounded;
+	return LOOKUP_FOUND;
+}
+
+/*
  * The text that string vocabularies and hashes read; buffer is for numbers.
  */
 static LookupResult
@@ -106,7 +131,8 @@ static LookupResult
 FindIndex(const FeatureEncoder *encoder, const FeatureValue *value, int32 *row)
 {
 	int64		integer;
-	LookupResult result = ReadInteger(value, &integer);
+	LookupResult result = encoder->feature->lookup.single_precision ?
+		ReadSingle(value, &integer) : ReadInteger(value, &integer);
 
 	if (result != LOOKUP_FOUND)
 		return result;

@@ -20,7 +20,7 @@ SequenceBegin(SequenceWriter *writer, const FeatureEncoder *encoder, float *floa
 }
 
 /*
- * Padding goes before anything else, unknown values with the rule "skip" next.
+ * Padding goes before anything else (but keeps its place where places matter), unknown values with the rule "skip" next.
  * What is then too much is still looked up, so that a value that is an error is
  * one wherever it stands.  When the last values are kept, the range is a ring.
  */
@@ -32,8 +32,12 @@ SequenceAdd(SequenceWriter *writer, const FeatureValue *value, double weight)
 	int32		row;
 
 	if (feature->has_padding && FeatureValueEqual(value, &feature->padding))
-		return;
-	if (!LookupValue(writer->encoder, value, &row))
+	{
+		if (feature->combiner != COMBINER_CONCAT)
+			return;
+		row = MTL_ZERO_ROW;
+	}
+	else if (!LookupValue(writer->encoder, value, &row))
 		return;
 	if (writer->weights)
 		rounded = NumberToFloat(weight, writer->encoder->weights_label);

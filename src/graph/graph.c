@@ -79,7 +79,7 @@ InputCost(const InputLayout *layout, const GraphOp *op)
 	{
 		const InputField *field = &layout->fields[i];
 
-		if (field->feature->kind == FEATURE_SEQUENCE)
+		if (field->feature->kind == FEATURE_SEQUENCE && field->feature->combiner != COMBINER_CONCAT)
 			cost += (int64) field->feature->max_length * field->x_width;
 		else if (field->feature->kind == FEATURE_DENSE && op->tables[i])
 			cost += op->tables[i]->nelements;

@@ -27,6 +27,16 @@ NeedTable(GraphBuilder *builder, const Feature *feature)
 	return table;
 }
 
+static void
+CheckLayoutSize(int64 size)
+{
+	if (size > MTL_MAX_ACTIVATIONS)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("invalid model: a row of features has more than %d numbers",
+						MTL_MAX_ACTIVATIONS)));
+}
+
 /*
  * Finds the tensors of one field and says how wide its vector is.
  */
@@ -39,7 +49,13 @@ FillField(GraphBuilder *builder, InputField *field, const Tensor **table, const 
 	{
 		*table = NeedTable(builder, feature);
 		field->rows = (*table)->dims[0];
-		field->x_width = (*table)->dims[1];
+		field->dim = (*table)->dims[1];
+		field->x_width = field->dim;
+		if (feature->kind == FEATURE_SEQUENCE && feature->combiner == COMBINER_CONCAT)
+		{
+			CheckLayoutSize((int64) feature->max_length * field->dim);
+			field->x_width = feature->max_length * field->dim;
+		}
 	}
 	else if (feature->embedding_dim > 0)
 	{
@@ -54,16 +70,6 @@ FillField(GraphBuilder *builder, InputField *field, const Tensor **table, const 
 	}
 	else
 		field->x_width = feature->width;
-}
-
-static void
-CheckLayoutSize(int64 size)
-{
-	if (size > MTL_MAX_ACTIVATIONS)
-		ereport(ERROR,
-				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-				 errmsg("invalid model: a row of features has more than %d numbers",
-						MTL_MAX_ACTIVATIONS)));
 }
 
 /*

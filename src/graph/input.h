@@ -7,7 +7,8 @@
  *
  *	dense		floats[float_offset .. + feature->width): transformed values
  *	sparse		ids[id_offset]: the row of its table
- *	sequence	ids[id_offset]: how many values, n <= max_length;
+ *	sequence	ids[id_offset]: how many values, n <= max_length (where they are
+ *				concatenated, padding among them, as MTL_ZERO_ROW);
  *				ids[id_offset + 1 .. + n]: their rows;
  *				floats[float_offset .. + n): their weights as given by the row
  *				(only if the feature has weights; normalising is the engine's)
@@ -32,6 +33,7 @@ typedef struct InputField
 	int			float_offset;
 	int			id_offset;
 	int			rows;			/* of the table; 0 for dense */
+	int			dim;			/* numbers in a row of it */
 } InputField;
 
 typedef struct InputLayout

@@ -47,16 +47,20 @@ ReadEpsilon(JsonObject *object, double default_value, bool may_be_zero)
 	return epsilon;
 }
 
+/*
+ * json is NULL, or null in a list, for no normalization.
+ */
 static NormSpec
-NormSpecRead(JsonObject *parent, const char *key)
+NormSpecRead(const JsonbValue *json, const char *path)
 {
 	static const char *const kinds[] = {"batch_norm", "layer_norm", NULL};
 	static const char *const positions[] = {"before_activation", "after_activation", NULL};
-	JsonObject *object = JsonGetObject(parent, key);
+	JsonObject *object;
 	NormSpec	spec = {.kind = NORM_NONE};
 
-	if (object == NULL)
+	if (json == NULL || json->type == jbvNull)
 		return spec;
+	object = JsonObjectOpen(json, path);
 	spec.kind = JsonGetChoice(object, "type", kinds, -1) == 0 ? NORM_BATCH : NORM_LAYER;
 	spec.epsilon = ReadEpsilon(object, DEFAULT_NORM_EPSILON, spec.kind == NORM_BATCH);
 	spec.scale = JsonGetBool(object, "scale", true);
@@ -102,28 +106,40 @@ ActivationSpecRead(const JsonbValue *json, const char *path)
 	return spec;
 }
 
-static void
-ReadActivations(MlpSpec *spec, JsonObject *object)
+/*
+ * What a key says of each layer: one value for all, or a list with one per layer.
+ */
+typedef struct PerLayer
 {
-	JsonbValue *json = JsonGet(object, "activation");
-	JsonArray  *array = NULL;
-	ActivationSpec all = {.kind = ACTIVATION_RELU};
+	JsonbValue *all;			/* NULL when absent, or a list */
+	JsonArray  *each;			/* NULL unless a list */
+	char	   *path;
+} PerLayer;
 
-	if (json && json->type == jbvBinary && JsonContainerIsArray(json->val.binary.data))
+static PerLayer
+ReadPerLayer(JsonObject *object, const char *key, const char *what, int nlayers)
+{
+	PerLayer	values = {.all = JsonGet(object, key), .path = JsonKeyPath(object, key)};
+
+	if (values.all && values.all->type == jbvBinary && JsonContainerIsArray(values.all->val.binary.data))
 	{
-		array = JsonGetArray(object, "activation");
-		if (array->length != spec->nlayers)
+		values.all = NULL;
+		values.each = JsonGetArray(object, key);
+		if (values.each->length != nlayers)
 			ereport(ERROR,
 					(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
-					 errmsg("invalid model: \"%s\" has %d activations for %d layers",
-							array->path, array->length, spec->nlayers)));
+					 errmsg("invalid model: \"%s\" has %d %s for %d layers",
+							values.path, values.each->length, what, nlayers)));
 	}
-	else if (json)
-		all = ActivationSpecRead(json, JsonKeyPath(object, "activation"));
+	return values;
+}
 
-	for (int l = 0; l < spec->nlayers; l++)
-		spec->layers[l].activation = array ?
-			ActivationSpecRead(&array->elements[l], array->path) : all;
+static JsonbValue *
+OfLayer(const PerLayer *values, int l)
+{
+	if (values->each)
+		return l < values->each->length ? &values->each->elements[l] : NULL;
+	return values->all;
 }
 
 MlpSpec *
@@ -131,8 +147,9 @@ MlpSpecRead(JsonObject *object)
 {
 	MlpSpec    *spec = palloc0(sizeof(MlpSpec));
 	JsonArray  *units;
-	NormSpec	norm;
-	bool		bias;
+	PerLayer	norms,
+				biases,
+				activations;
 
 	if (object == NULL)
 		return spec;
@@ -144,17 +161,27 @@ MlpSpecRead(JsonObject *object)
 				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
 				 errmsg("invalid model: \"%s\" has %d layers, the limit is %d",
 						units->path, units->length, MTL_MAX_LAYERS)));
-	norm = NormSpecRead(object, "normalization");
-	bias = JsonGetBool(object, "bias", true);
+	norms = ReadPerLayer(object, "normalization", "normalizations", spec->nlayers);
+	biases = ReadPerLayer(object, "bias", "truth values", spec->nlayers);
+	activations = ReadPerLayer(object, "activation", "activations", spec->nlayers);
 
-	spec->layers = palloc(sizeof(LayerSpec) * Max(spec->nlayers, 1));
-	for (int l = 0; l < spec->nlayers; l++)
+	/* What holds for all layers is read even if there are none, so that it is checked. */
+	spec->layers = palloc0(sizeof(LayerSpec) * Max(spec->nlayers, 1));
+	for (int l = 0; l < Max(spec->nlayers, 1); l++)
 	{
-		spec->layers[l].units = JsonValueInt(&units->elements[l], units->path, 1, MTL_MAX_WIDTH);
-		spec->layers[l].norm = norm;
-		spec->layers[l].bias = bias;
+		LayerSpec  *layer = &spec->layers[l];
+		JsonbValue *bias = OfLayer(&biases, l);
+		JsonbValue *activation = OfLayer(&activations, l);
+
+		if (spec->nlayers > 0)
+			layer->units = JsonValueInt(&units->elements[l], units->path, 1, MTL_MAX_WIDTH);
+		layer->norm = NormSpecRead(OfLayer(&norms, l), norms.path);
+		layer->bias = bias ? JsonValueBool(bias, biases.path) : true;
+		if (activation)
+			layer->activation = ActivationSpecRead(activation, activations.path);
+		else
+			layer->activation = (ActivationSpec) {.kind = ACTIVATION_RELU};
 	}
-	ReadActivations(spec, object);
 	return spec;
 }
 
@@ -192,7 +219,8 @@ GateSpecGet(JsonObject *parent, const char *key)
 		return spec;
 
 	spec->logit.bias = JsonGetBool(object, "logit_bias", false);
-	spec->logit.norm = NormSpecRead(object, "logit_normalization");
+	spec->logit.norm = NormSpecRead(JsonGet(object, "logit_normalization"),
+									JsonKeyPath(object, "logit_normalization"));
 	activation = JsonGet(object, "logit_activation");
 	if (activation)
 		spec->logit.activation = ActivationSpecRead(activation,

@@ -72,6 +72,7 @@ typedef struct Lookup
 {
 	LookupKind	kind;
 	int64		offset;
+	bool		single_precision;	/* LOOKUP_INDEX: numbers are rounded to float32 first */
 	char	   *vocabulary;		/* name, LOOKUP_VOCABULARY */
 	int64		num_buckets;	/* LOOKUP_HASH; 0: all rows from offset on */
 	bool		mask_zero;
@@ -99,7 +100,8 @@ typedef enum Combiner
 {
 	COMBINER_SUM,
 	COMBINER_MEAN,
-	COMBINER_MAX
+	COMBINER_MAX,
+	COMBINER_CONCAT				/* places matter: padding stays in its own */
 } Combiner;
 
 typedef enum WeightNormalization
@@ -139,6 +141,7 @@ typedef struct Feature
 	bool		has_padding;
 	FeatureValue padding;
 	Combiner	combiner;
+	bool		unused_first;	/* COMBINER_CONCAT: unused places come before the values */
 	double		epsilon;
 	double		empty_value;
 	char	   *weights_column; /* NULL: no weights */

@@ -257,6 +257,7 @@ static void
 ParseLookup(Feature *feature, JsonObject *parent)
 {
 	static const char *const kinds[] = {"index", "vocabulary", "hash", NULL};
+	static const char *const precisions[] = {"double", "float32", NULL};
 	static const char *const functions[] = {"farmhash64", NULL};
 	static const char *const formats[] = {"integer", "float", NULL};
 	Lookup	   *lookup = &feature->lookup;
@@ -274,6 +275,8 @@ ParseLookup(Feature *feature, JsonObject *parent)
 				(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
 				 errmsg("invalid model: \"%s\" is " INT64_FORMAT ", expected 0 or more",
 						JsonKeyPath(object, "offset"), lookup->offset)));
+	if (lookup->kind == LOOKUP_INDEX)
+		lookup->single_precision = JsonGetChoice(object, "precision", precisions, 0) == 1;
 	if (lookup->kind == LOOKUP_VOCABULARY)
 	{
 		lookup->vocabulary = JsonGetString(object, "vocabulary", feature->embedding);
@@ -324,24 +327,17 @@ ParseSparse(Feature *feature, JsonObject *object)
 	ParseOov(feature, object);
 }
 
+static const char *const sides[] = {"tail", "head", NULL};
+
+/*
+ * What sequences have that are pooled, and not concatenated.
+ */
 static void
-ParseSequence(Feature *feature, JsonObject *object)
+ParsePooling(Feature *feature, JsonObject *object)
 {
-	static const char *const sides[] = {"tail", "head", NULL};
-	static const char *const combiners[] = {"sum", "mean", "max", NULL};
 	static const char *const normalizations[] = {"none", "sum", "softmax", NULL};
-	JsonbValue *padding;
 	JsonObject *weights;
 
-	feature->max_length = JsonNeedInt(object, "max_length", 1, MTL_MAX_WIDTH);
-	feature->truncate_head = JsonGetChoice(object, "truncate", sides, 0) == 1;
-	padding = JsonGet(object, "padding");
-	if (padding)
-	{
-		feature->has_padding = true;
-		feature->padding = ParseValue(padding, JsonKeyPath(object, "padding"));
-	}
-	feature->combiner = JsonGetChoice(object, "combiner", combiners, COMBINER_MEAN);
 	feature->epsilon = JsonGetNumber(object, "epsilon", 0);
 	if (feature->epsilon < 0)
 		ereport(ERROR,
@@ -363,6 +359,27 @@ ParseSequence(Feature *feature, JsonObject *object)
 		feature->normalize = JsonGetChoice(weights, "normalize", normalizations, 0);
 		JsonObjectClose(weights);
 	}
+}
+
+static void
+ParseSequence(Feature *feature, JsonObject *object)
+{
+	static const char *const combiners[] = {"sum", "mean", "max", "concat", NULL};
+	JsonbValue *padding;
+
+	feature->max_length = JsonNeedInt(object, "max_length", 1, MTL_MAX_WIDTH);
+	feature->truncate_head = JsonGetChoice(object, "truncate", sides, 0) == 1;
+	padding = JsonGet(object, "padding");
+	if (padding)
+	{
+		feature->has_padding = true;
+		feature->padding = ParseValue(padding, JsonKeyPath(object, "padding"));
+	}
+	feature->combiner = JsonGetChoice(object, "combiner", combiners, COMBINER_MEAN);
+	if (feature->combiner == COMBINER_CONCAT)
+		feature->unused_first = JsonGetChoice(object, "unused", sides, 0) == 1;
+	else
+		ParsePooling(feature, object);
 }
 
 static void

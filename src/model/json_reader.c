@@ -313,10 +313,14 @@ JsonGetBool(JsonObject *object, const char *key, bool default_value)
 {
 	JsonbValue *value = JsonGet(object, key);
 
-	if (value == NULL)
-		return default_value;
+	return value ? JsonValueBool(value, JsonKeyPath(object, key)) : default_value;
+}
+
+bool
+JsonValueBool(const JsonbValue *value, const char *path)
+{
 	if (value->type != jbvBool)
-		TypeError(JsonKeyPath(object, key), "true or false", value);
+		TypeError(path, "true or false", value);
 	return value->val.boolean;
 }
 

@@ -80,6 +80,7 @@ extern JsonObject *JsonArrayObject(const JsonArray *array, int i);
 extern char *JsonValueString(const JsonbValue *value, const char *path);
 extern int64 JsonValueInt(const JsonbValue *value, const char *path, int64 min, int64 max);
 extern double JsonValueNumber(const JsonbValue *value, const char *path);
+extern bool JsonValueBool(const JsonbValue *value, const char *path);
 
 /*
  * The string at key must be one of the names in the NULL-terminated list;

@@ -125,6 +125,17 @@ def long_sequence(length):
     return x_model(4, feature, tensors={"embedding.t.weight": zeros(3, 4)}, row={"s": [0, 1, 2] * 30000, "w": [1, 2, -3] * 30000})
 
 
+@extreme((65536, 1), (65536, 31), (65536, 64), (65536, 65536), (1, 65536))
+def long_concatenation(length, dim):
+    width = length * dim
+    tensors = {"embedding.t.weight": zeros(3, dim)}
+    if width > 2**20:
+        tensors["task.t0.tower.logit.weight"] = zeros(1, 1)
+        width = 1
+    return x_model(width, sparse("s", "sequence", max_length=length, combiner="concat", unused="head", missing="empty"),
+                   tensors=tensors, row={"s": [0, 1, 2] * min(length // 6 + 1, 1000)})
+
+
 @extreme((31,), (63,), (64,))
 def many_sequences(count):
     """The row numbers of all features may be 4,194,304."""

@@ -41,7 +41,8 @@ WORDS = ["error", "zero", "oov", "empty", "skip", "dense", "sparse", "sequence",
          "dice", "sigmoid", "tanh", "silu", "gelu", "gelu_tanh", "leaky_relu", "softmax", "none", "head", "tail", "batch_norm",
          "layer_norm", "before_activation", "after_activation", "batch", "row_mean", "row_sum", "raw", "level", "task", "shared", "all",
          "specific_first", "shared_first", "scalar", "per_unit", "standardize", "min_max", "log1p", "clip", "single_task",
-         "shared_bottom", "cross_stitch", "sluice", "omoe", "mmoe", "asymmetric_sharing", "customized_sharing", "cgc", "ple"]
+         "shared_bottom", "cross_stitch", "sluice", "omoe", "mmoe", "asymmetric_sharing", "customized_sharing", "cgc", "ple", "stem", "aitm",
+         "dbmtl", "double", "float32"]
 
 KEYS = ["format", "architecture", "features", "input", "tasks", "rank", "examples", "provenance", "name", "kind", "type", "width",
         "columns", "transform", "embedding", "embedding_dim", "embedding_bias", "vocabulary_size", "lookup", "oov", "missing", "value",
@@ -51,7 +52,7 @@ KEYS = ["format", "architecture", "features", "input", "tasks", "rank", "example
         "logit_normalization", "logit_activation", "temperature", "tower", "bottom", "shared_bottom", "order", "stitch", "stitch_after",
         "subspaces", "skip", "reads", "fusion", "num_levels", "levels", "num_experts", "expert", "gate", "gate_input", "mix",
         "shared_expert_num", "specific_expert_num", "expert_order", "shared_gate", "head", "num_classes", "classes", "of", "hidden",
-        "form", "count", "tolerance"]
+        "form", "count", "tolerance", "info", "attention", "mlps", "relations", "unused", "precision"]
 
 STRUCTURES = [None, True, False, [], {}, [[]], [{}], [None], {"": {}}, [0], [1], [1, 1], [1, 2, 3], [1] * 70, ["x"], ["x", "x"], [True],
               {"type": "x"}, {"type": "relu"}, {"type": "dice", "statistics": "row_sum"}, {"type": "index"}, {"type": "hash"},

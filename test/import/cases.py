@@ -2,6 +2,7 @@
 
 cases/<name>/ has checkpoint.*, config.json, examples.jsonl and model.safetensors. The first three come from a make_*.py
 script, which runs the library; the last is the export of these, which check.py repeats. Large files are compressed (.gz).
+A hand-written module has no checkpoint: its case is the model file alone, as make_pytorch.py exports it.
 """
 
 from __future__ import annotations
@@ -71,6 +72,11 @@ def export(name: str, out: str) -> subprocess.CompletedProcess:
         return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
 
 
+def has_checkpoint(name: str) -> bool:
+    """Models of hand-written modules have none: their script writes the model file itself."""
+    return os.path.exists(os.path.join(folder(name), "config.json"))
+
+
 def write_case(
     name: str, save: Callable[[str], None], config: Mapping[str, Any], rows: List[Dict[str, Any]], scores: Mapping[str, Any],
     suffix: str = "pth",
@@ -101,7 +107,7 @@ def export_case(name: str) -> None:
 
 def main(arguments: Optional[List[str]] = None) -> None:
     """Exports the named cases again, or all: after a change of the exporter or of the format."""
-    for name in arguments or names():
+    for name in arguments or filter(has_checkpoint, names()):
         export_case(name)
 
 

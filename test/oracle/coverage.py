@@ -35,7 +35,7 @@ SWITCHES = {
     "activation": ACTIVATIONS,
     "activation written as": ["text", "object", "list", "default"],
     "normalization": NORMALIZATIONS + ["none", "epsilon"],
-    "mlp": ["layers 0", "layers 1", "layers 2", "layers 3", "no bias"],
+    "mlp": ["layers 0", "layers 1", "layers 2", "layers 3", "no bias", "bias per layer", "normalization per layer"],
     "gate": ["default", "hidden layers", "logit_bias", "no logit_bias", "temperature", "logit batch_norm", "logit layer_norm"]
             + ["logit " + a for a in ACTIVATIONS],
     "tower": ["logit_bias", "no logit_bias", "of a task", "none given"],
@@ -46,17 +46,19 @@ SWITCHES = {
     "dense": ["width 1", "width above 1", "columns", "embedding_dim", "embedding_bias", "missing error", "missing number",
               "missing value", "missing zero", "no transform", "standardize", "min_max", "log1p", "clip", "clip one bound",
               "several transforms", "parameter list"],
-    "lookup": ["index", "vocabulary", "hash", "offset", "vocabulary name", "integers", "texts", "decimal texts", "empty text",
+    "lookup": ["index", "precision double", "precision float32", "vocabulary", "hash", "offset", "vocabulary name", "integers", "texts", "decimal texts", "empty text",
                "num_buckets", "mask_zero", "no mask_zero", "number_format integer", "number_format float"],
     "sparse": ["oov error", "oov row", "oov zero", "missing error", "missing number", "missing value", "missing text", "missing oov",
                "missing zero"],
     "sequence": ["oov error", "oov row", "oov zero", "oov skip", "missing error", "missing empty", "truncate tail", "truncate head",
-                 "padding number", "padding text", "no padding", "combiner sum", "combiner mean", "combiner max", "epsilon",
+                 "padding number", "padding text", "no padding", "combiner sum", "combiner mean", "combiner max", "combiner concat", "unused tail",
+                 "unused head", "epsilon",
                  "empty_value", "weights none", "weights sum", "weights softmax", "no weights"],
     "row": ["null", "absent key", "missing dense", "missing sparse", "missing sequence", "unknown value of a sparse",
             "unknown value of a sequence", "empty sequence", "sequence over max_length, tail kept",
-            "sequence over max_length, head kept", "padding", "truth value as number", "truth value in a lookup",
-            "key of no feature", "array"],
+            "sequence over max_length, head kept", "padding", "padding in its place", "unused places, tail", "unused places, head",
+            "array of a concatenated sequence without padding", "truth value as number", "truth value in a lookup",
+            "key of no feature", "array", "number that float32 rounds"],
 }
 
 
@@ -129,8 +131,12 @@ class Walk:
         self.note("mlp", "layers %d" % layers)
         if layers == 0:
             return
-        self.note("mlp", "no bias", spec.get("bias") is False)
-        self.normalization(get(spec, "normalization"))
+        bias, normalization = spec.get("bias"), get(spec, "normalization")
+        self.note("mlp", "no bias", bias is False)
+        self.note("mlp", "bias per layer", isinstance(bias, list))
+        self.note("mlp", "normalization per layer", isinstance(normalization, list))
+        for one in normalization if isinstance(normalization, list) else [normalization]:
+            self.normalization(one)
         activation = get(spec, "activation")
         written = {str: "text", dict: "object", list: "list", type(None): "default"}[type(activation)]
         self.note("activation written as", written)
@@ -311,6 +317,7 @@ class Walk:
         lookup = f["lookup"]
         self.note("lookup", lookup["type"])
         self.note("lookup", "offset", get(lookup, "offset", 0) > 0)
+        self.note("lookup", "precision " + get(lookup, "precision", "double"), lookup["type"] == "index")
         if lookup["type"] == "vocabulary":
             name = get(lookup, "vocabulary", table)
             self.note("lookup", "vocabulary name", name != table)
@@ -340,6 +347,7 @@ class Walk:
     def sequence(self, f):
         self.note("sequence", "truncate " + get(f, "truncate", "tail"))
         self.note("sequence", "combiner " + get(f, "combiner", "mean"))
+        self.note("sequence", "unused " + get(f, "unused", "tail"), get(f, "combiner") == "concat")
         self.note("sequence", "epsilon", get(f, "epsilon", 0) != 0)
         self.note("sequence", "empty_value", get(f, "empty_value", 0) != 0)
         padding = get(f, "padding")

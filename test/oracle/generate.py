@@ -47,6 +47,8 @@ def random_model(seed, number, row_count):
         if array is not None:
             row["array"] = array
             events.add("row: array")
+            if any(f.get("combiner") == "concat" and f.get("padding") is None for f in contract["features"]):
+                events.add("row: array of a concatenated sequence without padding")
         row["scores"] = [float(s) for s in model.scores(features)]
         if "rank" in contract:
             rank = model.rank(features)

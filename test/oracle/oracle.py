@@ -102,11 +102,10 @@ class Model(Features):
         return self.normalize(prefix, normalization, self.activate(prefix, activation, y))
 
     def mlp_layer(self, prefix, spec, l, x):
-        activation = get(spec, "activation", "relu")
-        if isinstance(activation, list):
-            activation = activation[l]
-        return self.layer("%s.%d" % (prefix, l), spec["hidden_units"][l], x, get(spec, "bias", True),
-                          get(spec, "normalization"), activation)
+        activation, normalization, bias = (
+            value[l] if isinstance(value, list) else value
+            for value in (get(spec, "activation", "relu"), get(spec, "normalization"), get(spec, "bias", True)))
+        return self.layer("%s.%d" % (prefix, l), spec["hidden_units"][l], x, bias, normalization, activation)
 
     def mlp(self, prefix, spec, x):
         for l in range(len(get(spec, "hidden_units", []))):

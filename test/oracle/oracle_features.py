@@ -39,6 +39,14 @@ def as_integer(value):
     return int(number)
 
 
+def as_single(value):
+    """A number rounded to float32 once; numpy rounds Python's integers twice, by way of a double."""
+    number = as_number(value)
+    if isinstance(number, int) and -2 ** 63 <= number < 2 ** 63:
+        return float(np.array([number], "i8").astype("f4")[0])
+    return float(np.float32(number))
+
+
 def as_text(value, number_format="integer"):
     """The text that string vocabularies and hashes read."""
     if isinstance(value, str):
@@ -165,7 +173,8 @@ class Features:
         rows = len(self.table(feature))
 
         if lookup["type"] == "index":
-            row = offset + as_integer(value)
+            single = get(lookup, "precision", "double") == "float32"
+            row = offset + as_integer(as_single(value) if single else value)
             return row if 0 <= row < rows else None
 
         if lookup["type"] == "vocabulary":
@@ -228,19 +237,25 @@ class Features:
         if weights is None or None in values or None in weights or len(values) != len(weights):
             raise RowError("%s and its weights do not fit" % name)
 
-        # Padding goes first, then unknown values under "skip", then what is beyond max_length.
+        # Padding goes first (or becomes zeros), then unknown values under "skip", then what is beyond max_length.
         padding = get(feature, "padding")
+        combiner = get(feature, "combiner", "mean")
+        dim = self.table(feature).shape[1]
         pairs = []
         for value, weight in zip(values, weights):
             if padding is not None and isinstance(value, str) == isinstance(padding, str) and value == padding:
+                if combiner == "concat":
+                    pairs.append((np.zeros(dim, dtype=REAL), None))
                 continue
             for vector in self.rows_of_table(feature, value):
                 pairs.append((vector, float(as_number(weight))))
         n = feature["max_length"]
         pairs = pairs[:n] if get(feature, "truncate", "tail") == "tail" else pairs[-n:]
 
-        dim = self.table(feature).shape[1]
-        combiner = get(feature, "combiner", "mean")
+        if combiner == "concat":
+            places = [v for v, _ in pairs]
+            unused = [np.zeros(dim, dtype=REAL)] * (n - len(places))
+            return np.concatenate(places + unused if get(feature, "unused", "tail") == "tail" else unused + places)
         if not pairs:
             return np.full(dim, get(feature, "empty_value", 0) if combiner == "max" else 0, dtype=REAL)
 

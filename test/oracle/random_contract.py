@@ -76,8 +76,11 @@ def random_mlp(d, at_least=0, at_most=2, units=None, equal=False):
     if layers and d.chance(0.4):
         activation = [random_activation(d) for _ in sizes]
     d.option(spec, "activation", activation, "relu")
-    d.option(spec, "normalization", random_normalization(d, min(sizes, default=1)))
-    d.option(spec, "bias", d.chance(0.8), True)
+    normalization = random_normalization(d, min(sizes, default=1))
+    if layers and d.chance(0.2):
+        normalization = [random_normalization(d, size) for size in sizes]
+    d.option(spec, "normalization", normalization)
+    d.option(spec, "bias", [d.chance(0.5) for _ in sizes] if layers and d.chance(0.2) else d.chance(0.8), True)
     return spec
 
 

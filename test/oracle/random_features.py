@@ -2,6 +2,8 @@
 
 import re
 
+import numpy as np
+
 NAMES = ["age", "income", "price", "city", "item_id", "clicked", "user id", "Height (cm)", "été", "名前", "say \"hi\"",
          "it's", "back\\slash", "select", "0", "$x", "a,b", "{c}", "%s", "tab_le", "brand", "device", "hour", "tags",
          "UPPER", "Ünïcödé", "n" * 63, "cat-1", "cat-2", "shop", "level", "dense", "position", "query", "weekday", "c1",
@@ -163,6 +165,11 @@ def random_lookup(d, plan, table, name):
         plan.tables[table] = (rows, d.pick([1, 2, 3, 4, 8, 8, 11, 16]) * plan.slices)
     rows = plan.tables[table][0]
     offset = min(offset, rows - max(entries, 2))     # hashes with mask_zero need two buckets
+    if lookup["type"] == "index" and d.chance(0.3):
+        lookup["precision"] = "float32"
+        offset = d.pick([offset, -2 ** 24])     # from there on odd numbers fall on even ones
+    elif lookup["type"] == "index":
+        d.option(lookup, "precision", "double", "double")
     d.option(lookup, "offset", offset, 0)
 
     if lookup["type"] == "hash":
@@ -207,7 +214,14 @@ def known_value(d, plan, feature):
         return disguised(d, d.pick(vocabulary_of(plan, feature)))
     rows = plan.tables[feature.get("embedding") or feature["name"]][0]
     offset = lookup.get("offset") or 0
-    return disguised(d, d.integer(-offset, rows - offset - 1))
+    value = disguised(d, d.integer(-offset, rows - offset - 1))
+    # The last one may be rounded to the number after it.
+    return value if 0 <= index_read(lookup, value) + offset < rows else -offset
+
+
+def index_read(lookup, value):
+    """The number that an index takes a value for."""
+    return int(np.float32(value)) if lookup.get("precision") == "float32" else int(value)
 
 
 def disguised(d, value):
@@ -247,7 +261,8 @@ def unknown_value(d, plan, feature):
     if lookup["type"] == "index":
         rows = plan.tables[feature.get("embedding") or feature["name"]][0]
         offset = lookup.get("offset") or 0
-        return d.pick([rows - offset, -offset - 1, rows + d.integer(1, 10 ** 9), -10 ** 12])
+        unknown = [rows - offset, -offset - 1, rows - offset + d.integer(1, 10 ** 9), -10 ** 12]
+        return d.pick([v for v in unknown if not 0 <= index_read(lookup, v) + offset < rows])
     entries = vocabulary_of(plan, feature)
     if not isinstance(entries[0], str):
         return d.pick([v for v in (2, -3, 123456789, 2 ** 53 + 1, -2 ** 63, 2 ** 63 - 1) if v not in entries])
@@ -264,7 +279,11 @@ def complete_sequence(d, plan, feature, names):
     feature["max_length"] = d.pick([1, 2, 3, 5, 8, 20])
     d.option(feature, "truncate", d.pick(["tail", "head"]), "tail")
     d.option(feature, "padding", random_padding(d, plan, feature))
-    d.option(feature, "combiner", d.pick(["sum", "mean", "max"]), "mean")
+    d.option(feature, "combiner", d.pick(["sum", "mean", "max", "concat"]), "mean")
+    if feature.get("combiner") == "concat":
+        feature["max_length"] = min(feature["max_length"], 8)
+        d.option(feature, "unused", d.pick(["tail", "head"]), "tail")
+        return
     if d.chance(0.5):
         d.option(feature, "epsilon", d.pick([0, 1e-8, 1e-16, 0.5]), 0)
     if d.chance(0.5):

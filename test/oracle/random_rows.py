@@ -1,6 +1,6 @@
 """Random rows for a contract, and their array form where there is one."""
 
-from random_features import as_key, is_decimal, known_value, unknown_value, vocabulary_of
+from random_features import as_key, index_read, is_decimal, known_value, unknown_value, vocabulary_of
 
 MISSING = object()
 
@@ -55,6 +55,8 @@ def random_value(d, plan, feature, events, may_be_unknown):
             events.add("row: unknown value of a " + feature["kind"])
             return value
     value = known_value(d, plan, feature)
+    if feature["lookup"]["type"] == "index" and index_read(feature["lookup"], value) != value:
+        events.add("row: number that float32 rounds")
     if isinstance(value, bool):
         events.add("row: truth value in a lookup")
     return value if value != 0 or isinstance(value, bool) else 0
@@ -82,6 +84,8 @@ def sequence(d, plan, feature, whole, events):
     length = d.pick([0, 1, n - 1, n, n, n + 1, n + 5, d.integer(0, n), d.integer(0, n), d.integer(0, n)])
     if length == 0:
         events.add("row: empty sequence")
+    if length < n and feature.get("combiner") == "concat":
+        events.add("row: unused places, %s" % (feature.get("unused") or "tail"))
     if length > n:
         events.add("row: sequence over max_length, %s kept" % (feature.get("truncate") or "tail"))
 
@@ -91,6 +95,8 @@ def sequence(d, plan, feature, whole, events):
         if padding is not None and d.chance(0.15):
             values.append(padding)
             events.add("row: padding")
+            if feature.get("combiner") == "concat":
+                events.add("row: padding in its place")
             continue
         value = random_value(d, plan, feature, events, knows_rule(feature))
         values.append(padding if only_reads_like(value, padding) else value)
@@ -168,9 +174,15 @@ def numeric_entries(plan, feature):
 def sequence_places(plan, feature, row):
     n, padding = feature["max_length"], feature.get("padding")
     values = row.get(feature["name"])
-    if values is None or padding is None or isinstance(padding, str):
+    concat = feature.get("combiner") == "concat"
+    if values is None or isinstance(padding, str) or (padding is None and not (concat and len(values) == n)):
         raise NoArray
     numeric_entries(plan, feature)
+    if concat:
+        places, unused = [place(plan, feature, v) for v in values], [padding] * (n - len(values))
+        if len(places) > n:
+            raise NoArray
+        return unused + places if feature.get("unused") == "head" else places + unused
     weights = row[feature["weights"]["column"]] if feature.get("weights") else None
     pairs = list(zip(values, weights or [0] * len(values)))
     if len(pairs) > n:

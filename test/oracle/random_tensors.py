@@ -61,7 +61,7 @@ class TensorMaker:
         if f["lookup"]["type"] == "vocabulary":
             vocabulary = f["lookup"].get("vocabulary") or table
             self.tensors.update(vocabulary_tensors(vocabulary, self.plan.vocabularies[vocabulary]))
-        return dim
+        return dim * f["max_length"] if f.get("combiner") == "concat" else dim
 
     # ---------------------------------------------------------------- layers: each returns the size of its output
 
@@ -87,10 +87,10 @@ class TensorMaker:
         return units
 
     def mlp(self, prefix, spec, inputs):
-        activation = spec.get("activation") or "relu"
+        of_layer = lambda value, l: value[l] if isinstance(value, list) else value
         for l, units in enumerate(spec.get("hidden_units") or []):
-            inputs = self.layer("%s.%d" % (prefix, l), units, inputs, spec.get("bias") is not False, spec.get("normalization"),
-                                activation[l] if isinstance(activation, list) else activation)
+            inputs = self.layer("%s.%d" % (prefix, l), units, inputs, of_layer(spec.get("bias"), l) is not False,
+                                of_layer(spec.get("normalization"), l), of_layer(spec.get("activation") or "relu", l))
         return inputs
 
     def gate(self, prefix, spec, inputs, experts):

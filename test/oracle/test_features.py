@@ -109,6 +109,23 @@ class LookupTest(unittest.TestCase):
         feature = dict({"name": "c", "kind": "sparse", "lookup": lookup}, **keys)
         return vector(feature, dict(self.TABLE, **(tensors or {})), {"c": value})
 
+    def test_index_of_single_precision(self):
+        lookup = {"type": "index", "offset": -2 ** 24, "precision": "float32"}
+        big = 2 ** 24
+        self.assertEqual(self.sparse(big, lookup), [0, 1])
+        self.assertEqual(self.sparse(big + 1, lookup), [0, 1])
+        self.assertEqual(self.sparse(big + 2, lookup), [4, 5])
+        self.assertEqual(self.sparse(big + 3, lookup), [8, 9])
+        self.assertEqual(self.sparse(big + 1.5, lookup), [4, 5])
+        with self.assertRaises(RowError):
+            self.sparse(0.5, lookup)
+        with self.assertRaises(RowError):
+            self.sparse(big + 1.5, dict(lookup, precision="double"))
+        # halfway between two numbers of float32, and one more than that, which a double does not hold
+        huge = 2 ** 62 + 2 ** 38
+        self.assertEqual(self.sparse(huge, dict(lookup, offset=-2 ** 62)), [0, 1])
+        self.assertEqual(self.sparse(huge + 1, dict(lookup, offset=-2 ** 62 - 2 ** 39)), [0, 1])
+
     def test_index(self):
         lookup = {"type": "index", "offset": 1}
         self.assertEqual(self.sparse(2, lookup), [6, 7])
@@ -193,6 +210,19 @@ class SequenceTest(unittest.TestCase):
 
     def weighted(self, values, weight_list, spec, **keys):
         return self.sequence(values, weight_list, weights=spec, **keys)
+
+    def test_concat(self):
+        keys = {"combiner": "concat", "padding": 3}
+        self.assertEqual(self.sequence([0, 2], **keys), [1, 10, 4, 20, 0, 0])
+        self.assertEqual(self.sequence([3, 2], **keys), [0, 0, 4, 20, 0, 0])
+        self.assertEqual(self.sequence([3, 2, 0, 1], **keys), [0, 0, 4, 20, 1, 10])
+        self.assertEqual(self.sequence([3, 2, 3, 1], truncate="head", **keys), [4, 20, 0, 0, 2, 30])
+        self.assertEqual(self.sequence([3, 2], unused="head", **keys), [0, 0, 0, 0, 4, 20])
+        self.assertEqual(self.sequence([2, 3], unused="head", **keys), [0, 0, 4, 20, 0, 0])
+        self.assertEqual(self.sequence([7, 3, 2], oov="skip", **keys), [0, 0, 4, 20, 0, 0])
+        self.assertEqual(self.sequence([3], combiner="concat"), [8, -5, 0, 0, 0, 0])
+        self.assertEqual(self.sequence([], combiner="concat"), [0] * 6)
+        self.assertEqual(self.sequence(None, missing="empty", **keys), [0] * 6)
 
     def test_combiners(self):
         self.assertEqual(self.sequence([0, 2]), [2.5, 15])

@@ -113,6 +113,22 @@ SELECT mtl_score(model, r) FROM sparse, (SELECT 1 AS "index", NULL::text AS mask
 SELECT mtl_score(model, ARRAY[1, 20, 1, 5, 0]) FROM sparse;
 SELECT mtl_score(model, ARRAY[1.5, 20, 1, 5, 0]) FROM sparse;
 
+-- an index of single precision: numbers above 2^24 fall on even ones, above 2^62 on multiples of 2^39
+CREATE TABLE single AS SELECT mirror('[
+	{"name": "f", "kind": "sparse", "lookup": {"type": "index", "offset": -16777216, "precision": "float32"}, "oov": "zero", "missing": 16777219},
+	{"name": "d", "kind": "sparse", "lookup": {"type": "index", "offset": -16777216, "precision": "double"}, "oov": "zero", "embedding": "f", "missing": "zero"}]', 2,
+	f32('embedding.f.weight', '{5,1}', 10, 11, 12, 13, 14)) AS model;
+SELECT v, mtl_score(model, r) FROM single, unnest('{16777215,16777216,16777217,16777218,16777219,16777220,16777221,16777222}'::bigint[]) v, LATERAL (SELECT v AS f, v AS d) r;
+SELECT v, mtl_score(model, r, 'x1'), mtl_score(model, to_jsonb(r), 'x1') FROM single, unnest('{16777216.5,16777217.5,16777219.000001,9223372036854775807,-9223372036854775808,
+	1e19,-1e300,1e38,NULL}'::float8[]) v, LATERAL (SELECT v AS f) r;
+SELECT mtl_score(model, ARRAY[16777217, 16777218]), mtl_score(model, ARRAY[16777217, 16777218]::float8[]), mtl_score(model, ARRAY[16777219, 16777218]::numeric[]) FROM single;
+SELECT mtl_score(model, r) FROM single, (SELECT 16777216.5 AS d) r;
+SELECT mtl_score(model, r) FROM single, (SELECT 1.5 AS f) r;
+SELECT mtl_score(model, r) FROM single, (SELECT 'NaN'::real AS f) r;
+SELECT mtl_score(model, r) FROM single, (SELECT '16777216' AS f) r;
+SELECT mirror('[{"name": "a", "kind": "sparse", "lookup": {"type": "index", "precision": "float16"}}]', 1, ramp('embedding.a.weight', 3));
+SELECT mirror('[{"name": "a", "kind": "sparse", "lookup": {"type": "hash", "precision": "float32"}}]', 1, ramp('embedding.a.weight', 3));
+
 -- sequences
 CREATE TABLE sequences AS SELECT mirror('[
 	{"name": "mean", "kind": "sequence", "lookup": {"type": "index"}, "max_length": 3, "embedding": "t", "padding": 0, "missing": "empty"},
@@ -137,6 +153,32 @@ SELECT mtl_score(model, r) FROM sequences, (SELECT '{{1,2},{3,4}}'::int[] AS mea
 SELECT mtl_score(model, r) FROM sequences, (SELECT '{1,NULL}'::int[] AS mean) r;
 SELECT mtl_score(model, r) FROM sequences, (SELECT 1 AS mean) r;
 SELECT mtl_score(model, ARRAY[1, 2, 0, 1, 2, 3, 4, 5, 6, 1, 0, 0, 1, 0, 0]) FROM sequences;
+
+-- sequences whose vectors stand side by side: padding keeps its place
+CREATE TABLE concatenated AS SELECT mirror('[
+	{"name": "tail", "kind": "sequence", "lookup": {"type": "index"}, "max_length": 3, "embedding": "t", "combiner": "concat", "padding": 9, "missing": "empty"},
+	{"name": "head", "kind": "sequence", "lookup": {"type": "index"}, "max_length": 3, "embedding": "t", "combiner": "concat", "padding": 9, "unused": "head",
+		"truncate": "head", "oov": "skip", "missing": "empty"},
+	{"name": "pair", "kind": "sequence", "lookup": {"type": "index"}, "max_length": 2, "combiner": "concat", "oov": 0, "missing": "empty"}]', 10,
+	ramp('embedding.t.weight', 10), f32('embedding.pair.weight', '{2,2}', 0.5, 0.25, 1, 2)) AS model;
+SELECT position, name, width FROM mtl_features((SELECT model FROM concatenated));
+SELECT mtl_describe(model)->'multiply_adds' AS multiply_adds FROM concatenated;
+SELECT mtl_score(model, r), mtl_score(model, r) = mtl_score(model, to_jsonb(r)) AS jsonb FROM concatenated, (VALUES
+	('{1,2,3}'::int[], '{1,2,3}'::int[], '{0,1}'::int[]),
+	('{1,2,3,4}', '{1,2,3,4}', '{1,1,1}'),
+	('{9,2}', '{9,2}', '{1}'),
+	('{2,9,9,4}', '{2,9,4,9}', '{7,0}'),
+	('{5}', '{11,5,12}', '{}'),
+	(NULL, NULL, NULL)) r(tail, head, pair);
+SELECT mtl_score(model, ARRAY[9, 9, 1, 9, 9, 1, 1, 0]) FROM concatenated;
+SELECT mtl_score(model, ARRAY[9, 9, 1, 9, 9, 11, 5, 7]) FROM concatenated;
+SELECT mirror('[{"name": "s", "kind": "sequence", "lookup": {"type": "index"}, "max_length": 3, "combiner": "concat", "epsilon": 1}]', 3, ramp('embedding.s.weight', 3));
+SELECT mirror('[{"name": "s", "kind": "sequence", "lookup": {"type": "index"}, "max_length": 3, "combiner": "concat", "weights": {"column": "w"}}]', 3, ramp('embedding.s.weight', 3));
+SELECT mirror('[{"name": "s", "kind": "sequence", "lookup": {"type": "index"}, "max_length": 3, "combiner": "concat", "unused": "left"}]', 3, ramp('embedding.s.weight', 3));
+SELECT mirror('[{"name": "s", "kind": "sequence", "lookup": {"type": "index"}, "max_length": 3, "combiner": "sum", "unused": "head"}]', 3, ramp('embedding.s.weight', 3));
+SELECT mirror('[{"name": "s", "kind": "sequence", "lookup": {"type": "index"}, "max_length": 65536, "combiner": "concat"}]', 1, f32('embedding.s.weight', '{1,65}', VARIADIC array_fill(0::real, '{65}')));
+SELECT mtl_score(mirror('[{"name": "s", "kind": "sequence", "lookup": {"type": "vocabulary"}, "max_length": 1, "combiner": "concat", "padding": "x"}]', 1,
+	ramp('embedding.s.weight', 1), u8('vocabulary.s.bytes', '1'), i64('vocabulary.s.offsets', '{2}', 0, 1)), ARRAY[1]);
 
 -- vocabularies and defaults that do not fit their tables
 SELECT mirror('[{"name": "a", "kind": "sparse", "lookup": {"type": "index"}, "oov": 3}]', 1, ramp('embedding.a.weight', 3));

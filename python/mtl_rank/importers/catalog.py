@@ -42,7 +42,7 @@ def recognise(checkpoint: Checkpoint) -> Library:
         raise CheckpointError(f'{checkpoint.source}: could be from {names}; say "library" in the configuration')
     raise CheckpointError(
         f"{checkpoint.source}: from none of the known libraries ({names}); its tensors begin with {begin}. "
-        f'A model of your own goes through the library "pytorch"'
+        f"For a module of your own, see docs/import/pytorch.md"
     )
 
 

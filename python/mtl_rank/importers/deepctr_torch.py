@@ -74,10 +74,13 @@ def _check_positions(translation: Translation, feature: Json, name: str) -> None
 
 
 def _dnn(translation: Translation, prefix: str, activation: Any) -> List[Layer]:
-    """Layers of a DNN; none when the library left the module out, as it does for empty hidden units."""
+    """Layers of a DNN; none when the library left the module out, as it does for empty hidden units.
+
+    dnn_use_bn holds for all of a model, so where one batch norm is, all must be.
+    """
     layers = []
+    has_norm = bool(translation.checkpoint.matching(r".*\.bn\.\d+\.running_mean"))
     for l in range(translation.checkpoint.count(f"{prefix}.linears.")):
-        has_norm = translation.checkpoint.has_prefix(f"{prefix}.bn.{l}.")
         alpha = f"{prefix}.activation_layers.{l}.weight" if activation == "prelu" else None
         layers.append(Layer(f"{prefix}.linears.{l}", f"{prefix}.bn.{l}" if has_norm else None, alpha))
     return layers
@@ -85,8 +88,6 @@ def _dnn(translation: Translation, prefix: str, activation: Any) -> List[Layer]:
 
 def _towers(translation: Translation, config: Configuration, activation: Any) -> Dict[str, Json]:
     """tower_dnn may be absent; the logit's bias is PredictionLayer's."""
-    config.check_task_types("binary", "regression")
-    config.check_task_count(translation.checkpoint.count("tower_dnn_final_layer."), "towers (tower_dnn_final_layer)")
     return {
         task: translation.tower(
             _dnn(translation, f"tower_dnn.{t}", activation), f"tower_dnn_final_layer.{t}", task, activation,
@@ -111,8 +112,6 @@ def _shared_bottom(translation: Translation, config: Configuration, activation: 
 
 def _esmm(translation: Translation, config: Configuration, activation: Any) -> Tuple[Json, List[Json]]:
     """Outputs ctr and ctcvr; cvr has a tower and no output, and the same bias as ctr."""
-    config.check_task_types("binary")
-    config.check_task_count(2, 'outputs, such as "ctr" and "ctcvr"')
     ctr, ctcvr = config.task_names()
     cvr = config.reader.string("cvr_name", "cvr")
     towers = {
@@ -191,7 +190,19 @@ def _recognise(checkpoint: Checkpoint) -> bool:
         checkpoint.has_prefix(prefix) for prefix, _ in _MODELS)
 
 
+def _check_tasks(translation: Translation, config: Configuration) -> None:
+    towers = translation.checkpoint.count("tower_dnn_final_layer.")
+    if towers == 0:
+        config.check_task_types("binary")
+        config.check_task_count(2, 'outputs, such as "ctr" and "ctcvr"')
+    else:
+        config.check_task_types("binary", "regression")
+        config.check_task_count(towers, "towers (tower_dnn_final_layer)")
+
+
 def _translate(translation: Translation, config: Configuration) -> Model:
+    translation.gate_bias = translation.logit_bias = False
+    _check_tasks(translation, config)
     activation = config.activation(ACTIVATIONS)
     order = _features(translation, config)
     translate = next(function for prefix, function in _MODELS if translation.checkpoint.has_prefix(prefix))

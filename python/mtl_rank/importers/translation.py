@@ -56,17 +56,20 @@ class Layer:
 class Translation:
     """One import: `checkpoint` in, `tensors` out.
 
-    naming: the framework's. norm_epsilon: of its batch norms. norm_position: "after_activation" where the library
-    normalizes there.
+    The library's habits come first; an importer sets those that differ. What a library always has is never guessed from what
+    is there: a bias that is not in the checkpoint is missing.
     """
 
-    def __init__(
-        self, checkpoint: Checkpoint, naming: Naming = TORCH, norm_epsilon: float = 1e-5, norm_position: Optional[str] = None
-    ):
+    naming = TORCH
+    norm_epsilon = 1e-5
+    norm_position: Optional[str] = None      # "after_activation" where the library normalizes there
+    layer_bias = True                        # of hidden layers
+    layer_bias_with_norm = True              # of those that are normalized
+    gate_bias = True                         # of a gate's logits
+    logit_bias = True                        # of a tower's logit
+
+    def __init__(self, checkpoint: Checkpoint):
         self.checkpoint = checkpoint
-        self.naming = naming
-        self.norm_epsilon = norm_epsilon
-        self.norm_position = norm_position
         self.tensors: Dict[str, np.ndarray] = {}
         self.used: Dict[str, None] = {}
         self.ignored: Dict[str, str] = {}
@@ -107,12 +110,6 @@ class Translation:
 
     def _name(self, prefix: str, name: str) -> str:
         return f"{prefix}{self.naming.separator}{name}"
-
-    def has_linear(self, prefix: str) -> bool:
-        return self._name(prefix, self.naming.weight) in self.checkpoint
-
-    def has_bias(self, prefix: str) -> bool:
-        return self._name(prefix, self.naming.bias) in self.checkpoint
 
     def units(self, prefix: str) -> int:
         """Outputs of a linear layer; 0 when it is missing, or not a matrix."""
@@ -159,10 +156,12 @@ class Translation:
             position=self.norm_position,
         )
 
-    def _layer(self, layer: Layer, target: str, bias: bool, what: str) -> Optional[Json]:
+    def _has_bias(self, layer: Layer) -> bool:
+        return self.layer_bias if layer.norm is None else self.layer_bias_with_norm
+
+    def _layer(self, layer: Layer, target: str, what: str) -> Optional[Json]:
         """One layer of an MLP; returns its normalization."""
-        self.linear(layer.linear, target, bias=bias, what=what)
-        normalization = None if layer.norm is None else self.norm(layer.norm, target)
+        self.linear(layer.linear, target, bias=self._has_bias(layer), what=what)
         if layer.alpha is not None:
             alpha = self.take(layer.alpha, what)
             self.put(f"{target}.activation.alpha", None if alpha is None else alpha.reshape(-1))
@@ -171,24 +170,19 @@ class Translation:
             self.copy(self._name(layer.statistics, mean), f"{target}.activation.running_mean")
             self.copy(self._name(layer.statistics, variance), f"{target}.activation.running_var")
             self.ignore([self._name(layer.statistics, "num_batches_tracked")], "counts batches of the training")
-        return normalization
+        return None if layer.norm is None else self.norm(layer.norm, target)
 
     def _layers(self, layers: Sequence[Layer], target: str, activation: Any, what: str) -> Json:
-        """The keys that MLPs, gates and towers share. Layers are alike but for their sizes: contracts ask for that."""
-        biases = {self.has_bias(layer.linear) for layer in layers if self.has_linear(layer.linear)}
-        if len(biases) > 1:
-            raise ModelError(f"{what or target} has layers with and without a bias")
-        bias = biases != {False}
-        norms = [self._layer(layer, f"{target}.{l}", bias, what) for l, layer in enumerate(layers)]
-        if any(norm != norms[0] for norm in norms):
-            raise ModelError(f"{what or target} has layers with and without batch norm")
+        """The keys that MLPs, gates and towers share."""
+        norms = [self._layer(layer, f"{target}.{l}", what) for l, layer in enumerate(layers)]
+        biases = [self._has_bias(layer) for layer in layers]
         if not layers:
             return {"hidden_units": []}
         return {
             "hidden_units": [self.units(layer.linear) for layer in layers],
             "activation": activation,
-            "normalization": norms[0],
-            "bias": None if bias else False,
+            "normalization": once(norms),
+            "bias": None if all(biases) else once(biases),
         }
 
     def mlp(self, layers: Sequence[Layer], target: str, activation: Any, what: str = "") -> Json:
@@ -205,25 +199,21 @@ class Translation:
         """
         target = f"task.{task}.tower"
         keys = self._layers(layers, target, activation, what)
-        own = self.has_bias(logit)
-        self.linear(logit, f"{target}.logit", bias=own, what=what)
+        self.linear(logit, f"{target}.logit", bias=self.logit_bias, what=what)
         if logit_bias is not None:
             bias = self.take(logit_bias, what)
             self.put(f"{target}.logit.bias", None if bias is None else bias.reshape(-1))
-        return tower(**keys, logit_bias=None if own or logit_bias is not None else False)
+        return tower(**keys, logit_bias=None if self.logit_bias or logit_bias is not None else False)
 
     def gate(
         self, layers: Sequence[Layer], logit: str, target: str, activation: Any, *,
         logit_norm: Optional[str] = None, what: str = "",
     ) -> Json:
         """Copies a gate, its hidden layers and its logits; returns its contract."""
-        keys = self._layers(layers, target, activation, what)
-        bias = self.has_bias(logit)
-        self.linear(logit, f"{target}.logit", bias=bias, what=what)
+        keys = self._layers(layers, target, activation, what) if layers else {}
+        self.linear(logit, f"{target}.logit", bias=self.gate_bias, what=what)
         normalization = None if logit_norm is None else self.norm(logit_norm, f"{target}.logit")
-        if not layers:
-            keys = {}
-        return gate(**keys, logit_bias=True if bias else None, logit_normalization=normalization)
+        return gate(**keys, logit_bias=True if self.gate_bias else None, logit_normalization=normalization)
 
     # ------------------------------------------------------------ PyTorch's Sequential
 
@@ -263,6 +253,7 @@ class Translation:
         items = list(specifications.items())
         for name, specification in items[1:]:
             if specification != items[0][1]:
+                self._refuse(self._missing())
                 raise ModelError(f"{items[0][0]} is {items[0][1]}, but {name} is {specification}; they must be alike")
         return items[0][1]
 
@@ -276,24 +267,28 @@ class Translation:
                 task["tower"] = towers[task["name"]]
         return None
 
+    def _missing(self) -> List[str]:
+        return [f'tensor "{name}" is missing{": " + what if what else ""}' for name, what in self.missing.items()]
+
     def problems(self) -> List[str]:
         """What is missing in the checkpoint, and what is in it that the model does not use."""
-        problems = [f'tensor "{name}" is missing{": " + what if what else ""}' for name, what in self.missing.items()]
-        problems += [
+        return self._missing() + [
             f'tensor "{name}" of shape {list(self.checkpoint.shape(name))} is not used'
             for name in self.checkpoint if name not in self.used and name not in self.ignored
         ]
-        return problems
+
+    def _refuse(self, problems: List[str]) -> None:
+        """Error with these problems, if there are any."""
+        if problems:
+            raise ModelError(f"{self.checkpoint.source} is not the model that the configuration describes:\n  "
+                             + "\n  ".join(cut(problems)))
 
     def finish(
         self, configuration: Configuration, architecture: Json, tasks: Sequence[Json], *, library: str,
         features: Optional[Sequence[Json]] = None, input: Optional[Sequence[str]] = None,
     ) -> Model:
         """The model; an error lists everything that was missing or left over."""
-        problems = self.problems()
-        if problems:
-            raise ModelError(f"{self.checkpoint.source} is not the model that the configuration describes:\n  "
-                             + "\n  ".join(_cut(problems)))
+        self._refuse(self.problems())
         extras = {key: configuration.extra(key) for key in EXTRAS}
         contract = make_contract(
             architecture, list(features or configuration.features), list(tasks), input=input, rank=extras["rank"],
@@ -304,10 +299,15 @@ class Translation:
             model.set_vocabulary(table, entries)
         problems = model.problems()
         if problems:
-            raise ModelError("the checkpoint does not fit the configuration:\n  " + "\n  ".join(_cut(problems)))
+            raise ModelError("the checkpoint does not fit the configuration:\n  " + "\n  ".join(cut(problems)))
         return model
 
 
-def _cut(problems: List[str]) -> List[str]:
+def once(values: List[Any]) -> Any:
+    """What a contract says of each layer: one value if all are equal, the list otherwise."""
+    return values[0] if all(value == values[0] for value in values) else values
+
+
+def cut(problems: List[str]) -> List[str]:
     more = len(problems) - MAX_LISTED
     return problems if more <= 0 else problems[:MAX_LISTED] + [f"... and {more} more"]
