@@ -22,11 +22,6 @@ from pickle_bytes import (
     name, put, stack_name, storage, tensor, text, whole,
 )
 
-try:
-    import h5py
-except ImportError:
-    h5py = None
-
 DATA = os.path.join(os.path.dirname(os.path.abspath(__file__)), "data")
 WEIGHT = np.arange(6, dtype="<f4").reshape(2, 3)
 
@@ -623,86 +618,6 @@ class Safetensors(Case):
         self.refused(raw(b'{"w": 1, "w": 2}'), 'key of the header "w" appears twice')
         self.refused((1 << 60).to_bytes(8, "little") + b"{}", "truncated, or not a safetensors file")
         self.refused(raw(b'{"w": NaN}'), "holds NaN")
-
-
-@unittest.skipIf(h5py is None, "needs h5py")
-class Keras(Case):
-    def file(self, fill=None, **files):
-        buffer = io.BytesIO()
-        with h5py.File(buffer, "w") as file:
-            file.attrs["layer_names"] = [b"first"]
-            group = file.create_group("first")
-            group.attrs["weight_names"] = [b"first/kernel:0"]
-            if fill is None:
-                group["first/kernel:0"] = WEIGHT
-            else:
-                fill(file, group)
-        return buffer.getvalue()
-
-    def test_weights(self):
-        checkpoint = read(self.file())
-        np.testing.assert_array_equal(checkpoint.tensors["first/first/kernel:0"], WEIGHT)
-        self.assertEqual(checkpoint.attributes["layers"], ["first"])
-
-    def test_links(self):
-        def external(file, group):
-            group["first/kernel:0"] = h5py.ExternalLink("/etc/other.h5", "/secret")
-
-        def soft(file, group):
-            file["elsewhere"] = WEIGHT
-            group["first/kernel:0"] = h5py.SoftLink("/elsewhere")
-
-        def whole_group(file, group):
-            del file["first"]
-            file["first"] = h5py.ExternalLink("/etc/other.h5", "/first")
-
-        for fill in (external, soft):
-            self.refused(self.file(fill), '"first/kernel:0" is not in the HDF5 file, or not as Keras puts it there')
-        self.refused(self.file(whole_group), '"first" is not in the HDF5 file')
-
-    def test_datasets_in_other_files(self):
-        def external(file, group):
-            group.create_dataset("first/kernel:0", (4,), "f4", external=[("/etc/hostname", 0, 16)])
-
-        def virtual(file, group):
-            layout = h5py.VirtualLayout((4,), "f4")
-            layout[:] = h5py.VirtualSource("/etc/other.h5", "secret", (4,))
-            group.create_virtual_dataset("first/kernel:0", layout)
-
-        for fill in (external, virtual):
-            self.refused(self.file(fill), 'weight "first/kernel:0" of layer "first" is not stored in the file')
-
-    def test_wrong_types(self):
-        def a_group(file, group):
-            group.create_group("first/kernel:0")
-
-        def texts(file, group):
-            group["first/kernel:0"] = [b"a", b"b"]
-
-        def empty(file, group):
-            group["first/kernel:0"] = h5py.Empty("f4")
-
-        self.refused(self.file(a_group), "is not stored in the file")
-        self.refused(self.file(texts), "is not an array of numbers")
-        self.refused(self.file(empty), "is not an array of numbers")
-
-    def test_a_layer_that_is_no_group(self):
-        def fill(file, group):
-            del file["first"]
-            file["first"] = WEIGHT
-            file["first"].attrs["weight_names"] = [b"first/kernel:0"]
-
-        self.refused(self.file(fill), '"first/kernel:0" is not in the HDF5 file')
-
-    def test_missing(self):
-        self.refused(self.file(lambda file, group: None), '"first/kernel:0" is not in the HDF5 file')
-
-    def test_data_that_is_not_there(self):
-        """Chunks that nobody wrote take no bytes in the file, and read as zeros."""
-        def fill(file, group):
-            group.create_dataset("first/kernel:0", (1 << 20, 1 << 20), "f4", chunks=(1 << 10, 1 << 10))
-
-        self.refused(self.file(fill), "bytes would become")
 
 
 class Formats(Case):
