@@ -13,7 +13,7 @@ from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 import numpy as np
 
 from ..checkpoints import Checkpoint
-from ..contract import batch_norm, gate, make_contract, mlp, tower
+from ..contract import batch_norm, gate, layer_norm, make_contract, mlp, tower
 from ..errors import ModelError
 from ..model import Model
 from .configuration import EXTRAS, Configuration, Json
@@ -44,13 +44,15 @@ PADDLE = Naming("weight", "bias", ("weight", "bias", "_mean", "_variance"), tran
 class Layer:
     """Where a checkpoint has one layer of an MLP: names up to the separator, None for a part that it has not.
 
-    alpha: the name of the tensor of prelu or dice. statistics: where dice with batch statistics has mean and variance.
+    norm is a batch norm's, layer_norm a layer norm's. alpha: the name of the tensor of prelu or dice. statistics: where dice
+    with batch statistics has mean and variance.
     """
 
     linear: str
     norm: Optional[str] = None
     alpha: Optional[str] = None
     statistics: Optional[str] = None
+    layer_norm: Optional[str] = None
 
 
 class Translation:
@@ -156,6 +158,13 @@ class Translation:
             position=self.norm_position,
         )
 
+    def layer_norm(self, source: str, target: str) -> Json:
+        """A layer norm with scale and shift; returns its contract."""
+        scale, shift, _, _ = self.naming.norm
+        self.copy(self._name(source, scale), f"{target}.norm.weight")
+        self.copy(self._name(source, shift), f"{target}.norm.bias")
+        return layer_norm(epsilon=self.norm_epsilon, position=self.norm_position)
+
     def _has_bias(self, layer: Layer) -> bool:
         return self.layer_bias if layer.norm is None else self.layer_bias_with_norm
 
@@ -170,6 +179,8 @@ class Translation:
             self.copy(self._name(layer.statistics, mean), f"{target}.activation.running_mean")
             self.copy(self._name(layer.statistics, variance), f"{target}.activation.running_var")
             self.ignore([self._name(layer.statistics, "num_batches_tracked")], "counts batches of the training")
+        if layer.layer_norm is not None:
+            return self.layer_norm(layer.layer_norm, target)
         return None if layer.norm is None else self.norm(layer.norm, target)
 
     def _layers(self, layers: Sequence[Layer], target: str, activation: Any, what: str) -> Json:

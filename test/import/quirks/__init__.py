@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from typing import List
 
-from . import deepctr_torch, paddlerec
+from . import deepctr_torch, paddlerec, torch_easyrec
 from .quirk import Quirk
 
-_MODULES = (deepctr_torch, paddlerec)
+_MODULES = (deepctr_torch, paddlerec, torch_easyrec)
 
 ALL: List[Quirk] = [quirk for module in _MODULES for quirk in module.QUIRKS]
 
