@@ -9,7 +9,7 @@ from ..checkpoints import Checkpoint, CheckpointError, from_mapping, read_checkp
 from ..errors import ModelError
 from ..model import Model
 from ..reader import quoted
-from . import deepctr_torch
+from . import deepctr_torch, torch_rechub
 from .configuration import Configuration
 from .library import Library
 from .translation import Translation
@@ -17,6 +17,7 @@ from .unusable import refuse_unusable
 
 LIBRARIES: List[Library] = [
     deepctr_torch.LIBRARY,
+    torch_rechub.LIBRARY,
 ]
 
 Source = Union[str, "os.PathLike[str]", Mapping[str, Any], Checkpoint]
