@@ -9,7 +9,7 @@ from ..checkpoints import Checkpoint, CheckpointError, from_mapping, read_checkp
 from ..errors import ModelError
 from ..model import Model
 from ..reader import quoted
-from . import deepctr_torch, torch_rechub
+from . import deepctr_torch, mtrec, torch_rechub
 from .configuration import Configuration
 from .library import Library
 from .translation import Translation
@@ -18,6 +18,7 @@ from .unusable import refuse_unusable
 LIBRARIES: List[Library] = [
     deepctr_torch.LIBRARY,
     torch_rechub.LIBRARY,
+    mtrec.LIBRARY,
 ]
 
 Source = Union[str, "os.PathLike[str]", Mapping[str, Any], Checkpoint]
