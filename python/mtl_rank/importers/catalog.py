@@ -9,7 +9,7 @@ from ..checkpoints import Checkpoint, CheckpointError, from_mapping, read_checkp
 from ..errors import ModelError
 from ..model import Model
 from ..reader import quoted
-from . import deepctr_torch, mtrec, torch_rechub
+from . import deepctr_torch, fuxictr, mtrec, torch_rechub
 from .configuration import Configuration
 from .library import Library
 from .translation import Translation
@@ -19,6 +19,8 @@ LIBRARIES: List[Library] = [
     deepctr_torch.LIBRARY,
     torch_rechub.LIBRARY,
     mtrec.LIBRARY,
+    fuxictr.FUXICTR,
+    fuxictr.STEM,
 ]
 
 Source = Union[str, "os.PathLike[str]", Mapping[str, Any], Checkpoint]
@@ -55,7 +57,7 @@ def import_checkpoint(checkpoint: Checkpoint, config: Mapping[str, Any], library
     else:
         chosen = library_named(name)
         refuse_unusable(checkpoint)
-        if not chosen.recognise(checkpoint):
+        if not (chosen.accept or chosen.recognise)(checkpoint):
             others = [other.title for other in LIBRARIES if other.recognise(checkpoint)]
             raise CheckpointError(f"{checkpoint.source}: not a model of {chosen.title}"
                                   + (f"; it looks like one of {' or '.join(others)}" if others else ""))
