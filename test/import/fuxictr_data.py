@@ -101,7 +101,7 @@ def rows(data: pd.DataFrame, config: Dict[str, Any]) -> List[Dict[str, Any]]:
 
 
 def spread_rows(model: Any) -> None:
-    """Moves the rows of tables that are not zero, those that no training reached too, and slopes and statistics of activations."""
+    """Moves the rows of tables that are not zero, those too that no training reached, and the slopes of activations."""
     generator = torch.Generator().manual_seed(training.SEED)
     for module in model.modules():
         with torch.no_grad():

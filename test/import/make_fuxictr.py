@@ -12,6 +12,7 @@ import sys
 import tempfile
 
 import numpy as np
+import torch
 
 import cases
 import fuxictr_data
@@ -58,10 +59,11 @@ class Data:
         self.matrix = np.column_stack([np.array(encoded[column].to_list()) for column in [*self.map.features, *LABELS]])
         self.collate = BatchCollator(self.map)
 
-    def scores(self, model, numbers):
-        import torch
+    def batch(self, numbers):
+        return self.collate(list(self.matrix[numbers]))
 
-        found = model(self.collate(list(self.matrix[numbers])))
+    def scores(self, model, numbers):
+        found = model(self.batch(numbers))
         return torch.cat([found[f"{label}_pred"] for label in LABELS], dim=1)
 
 
@@ -75,10 +77,10 @@ def make(name, model_class, data, root, tasks=BINARY, activation="relu", **keys)
     training.train(model, lambda numbers: data.scores(model, numbers), data.labels, range(count))
     training.spread_norms(model)
     fuxictr_data.spread_rows(model)
-    scores = data.scores(model, np.arange(EXAMPLES)).detach().numpy()
+    scores = model.predict([data.batch(np.arange(EXAMPLES))])
     config = fuxictr_data.configuration(data.processor, tasks, activation)
-    cases.write_case(f"fuxictr_{name}", model.save_weights, config, fuxictr_data.rows(data.frame, config),
-                     {task: scores[:, t] for t, task in enumerate(tasks)}, suffix="model")
+    cases.write_case(f"fuxictr_{name}", model.save_weights, config, fuxictr_data.rows(data.frame, config), scores,
+                     suffix="model")
 
 
 def pretrained(root):
@@ -86,7 +88,8 @@ def pretrained(root):
     columns = []
     generator = np.random.default_rng(training.SEED)
     keys = np.array(["Mexico", "Cuba", "United-States", "Germany", fuxictr_data.ELSEWHERE])
-    for name, usage, frozen in (("born", "init", True), ("lives", "sum", False), ("father", "concat", True), ("mother", "sum", False)):
+    kinds = ("born", "init", True), ("lives", "sum", False), ("father", "concat", True), ("mother", "sum", False)
+    for name, usage, frozen in kinds:
         dimension = 4 if name == "lives" else 3
         path = os.path.join(root, f"{name}.npz")
         np.savez(path, key=keys, value=generator.normal(size=(len(keys), dimension)))
@@ -108,8 +111,8 @@ def main():
         data = Data(root, "census", COLUMNS)
         make("shared_bottom", ShareBottom, data, root, bottom_hidden_units=[12, 8], tower_hidden_units=[4], batch_norm=True,
              net_dropout=0.1)
-        make("mmoe", MMoE, data, root, num_experts=3, expert_hidden_units=[8, 6], gate_hidden_units=[5, 4], tower_hidden_units=[5, 4],
-             activation=["Dice", "Tanh"], batch_norm=True, net_dropout=0.1)
+        make("mmoe", MMoE, data, root, activation=["Dice", "Tanh"], num_experts=3, expert_hidden_units=[8, 6],
+             gate_hidden_units=[5, 4], tower_hidden_units=[5, 4], batch_norm=True, net_dropout=0.1)
         make("mmoe_plain_gate", MMoE, data, root, {"income": "binary", "never_married": "regression"}, "PReLU", num_experts=2,
              expert_hidden_units=[8], gate_hidden_units=[], tower_hidden_units=[])
         make("ple", PLE, data, root, num_layers=3, num_shared_experts=2, num_specific_experts=1, expert_hidden_units=[6],

@@ -63,10 +63,10 @@ def make(name, model, data, root, activation="relu", more=None, **keys):
     training.train(model, lambda numbers: data.scores(model, numbers), data.labels, range(count))
     training.spread_norms(model)
     fuxictr_data.spread_rows(model)
-    scores = data.scores(model, np.arange(EXAMPLES)).detach().numpy()
+    scores = model.predict([data.matrix[:EXAMPLES]])
     config = {**fuxictr_data.configuration(data.processor, data.tasks, activation), **(more or {})}
-    cases.write_case(f"stem_{name}", model.save_weights, config, fuxictr_data.rows(data.frame, config),
-                     {task: scores[:, t] for t, task in enumerate(data.tasks)}, suffix="model")
+    cases.write_case(f"stem_{name}", model.save_weights, config, fuxictr_data.rows(data.frame, config), scores,
+                     suffix="model")
 
 
 def pretrained(root):

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from typing import Any, Callable, Dict, List, Tuple
 
-from ..checkpoints import Checkpoint
+from ..checkpoints import Checkpoint, CheckpointError
 from ..contract import aitm, attention, binary, mmoe, omoe, ple, product, shared_bottom, single_task, stem
 from ..errors import ModelError
 from ..model import Model
@@ -49,8 +49,20 @@ def _activation(config: Configuration) -> Any:
     return [ACTIVATIONS[name.lower()] for name in value]
 
 
+def _hidden(translation: Translation, layers: List[Layer]) -> List[Layer]:
+    """Hidden layers, with what must be there: batch_norm is one switch for all of a model, and norms have a scale and a shift."""
+    normalized = any(name.endswith(".running_mean") and ".bn." not in name for name in translation.checkpoint)
+    for layer in layers:
+        if normalized and layer.norm is None:
+            raise CheckpointError(f'{translation.checkpoint.source}: layer "{layer.linear}" lacks the batch norm that others '
+                                  f"have")
+        for part in ("weight", "bias") if normalized else ():
+            translation.take(f"{layer.norm}.{part}", f'the batch norm of layer "{layer.linear}"')
+    return layers
+
+
 def _mlp(translation: Translation, prefix: str, target: str, activation: Any) -> Json:
-    layers = translation.sequential(f"{prefix}.mlp")
+    layers = _hidden(translation, translation.sequential(f"{prefix}.mlp"))
     if not layers:
         translation.take(f"{prefix}.mlp.0.weight", f'the layers of "{target}"')
     return translation.mlp(layers, target, activation, target)
@@ -58,12 +70,12 @@ def _mlp(translation: Translation, prefix: str, target: str, activation: Any) ->
 
 def _gate(translation: Translation, prefix: str, target: str, activation: Any) -> Json:
     hidden, logit = translation.split_sequential(f"{prefix}.mlp")
-    return translation.gate(hidden, logit, target, activation, what=f'the gate "{target}"')
+    return translation.gate(_hidden(translation, hidden), logit, target, activation, what=f'the gate "{target}"')
 
 
 def _tower(translation: Translation, number: int, task: str, activation: Any) -> Json:
     hidden, logit = translation.split_sequential(f"tower.{number}.mlp")
-    return translation.tower(hidden, logit, task, activation, what=f'the tower of task "{task}"')
+    return translation.tower(_hidden(translation, hidden), logit, task, activation, what=f'the tower of task "{task}"')
 
 
 def _towers(translation: Translation, config: Configuration, activation: Any) -> Any:
@@ -106,9 +118,8 @@ def _mmoe(translation: Translation, config: Configuration, activation: Any) -> P
         task: _gate(translation, f"mmoe_layer.gate.{t}", f"level.0.task.{task}.gate", activation)
         for t, task in enumerate(config.task_names())
     }
-    towers = _towers(translation, config, activation)
-    architecture = mmoe(len(experts), _alike(translation, experts, "experts"), gate=_alike(translation, gates, "gates"), tower=towers)
-    return architecture, config.tasks
+    expert, gate = _alike(translation, experts, "experts"), _alike(translation, gates, "gates")
+    return mmoe(len(experts), expert, gate=gate, tower=_towers(translation, config, activation)), config.tasks
 
 
 def _levels(translation: Translation, config: Configuration, activation: Any, root: str) -> Dict[str, Any]:

@@ -13,7 +13,7 @@ import sys
 from typing import Any, Dict, List, Optional
 
 from ..errors import ModelError
-from ..reader import Reader
+from ..reader import MAX_INT, Reader, as_integer
 from .configuration import Json
 
 _PADDING, _UNKNOWN = "__PAD__", "__OOV__"
@@ -23,7 +23,10 @@ _ENCODERS = {"layers.MaskedAveragePooling()": "mean", "layers.MaskedSumPooling()
 def make_configuration(feature_map: Json, feature_vocab: Optional[Json] = None) -> Json:
     """feature_map, feature_vocab: what is in the files. Without a vocabulary rows bring the library's ids."""
     content = Reader(feature_map, "")
-    specs = {name: Reader(spec, name) for entry in content.array("features") for name, spec in Reader(entry, "features").value.items()}
+    specs = {
+        name: Reader(spec, name)
+        for entry in content.array("features") for name, spec in Reader(entry, "features").value.items()
+    }
     features: List[Json] = []
     vocabularies: Dict[str, List[str]] = {}
     for name, spec in specs.items():
@@ -35,10 +38,11 @@ def make_configuration(feature_map: Json, feature_vocab: Optional[Json] = None) 
         table = feature.get("embedding", name)
         owner = specs.get(table, spec)
         if owner.get("pretrained_emb") is not None:
-            feature["oov_idx"], feature["freeze_emb"] = owner.get("oov_idx"), owner.get("freeze_emb")
+            feature.update({key: owner.get(key) for key in ("oov_idx", "freeze_emb", "pretrain_usage")})
         if vocabulary is not None:
             vocabularies[table] = _entries(name, vocabulary)
-    configuration: Json = {"features": features, "tasks": [{"name": label, "type": "binary"} for label in content.array("labels")]}
+    tasks = [{"name": label, "type": "binary"} for label in content.array("labels")]
+    configuration: Json = {"features": features, "tasks": tasks}
     if vocabularies:
         configuration["vocabularies"] = vocabularies
     return configuration
@@ -57,7 +61,7 @@ def _feature(name: str, spec: Reader, has_vocabulary: bool) -> Optional[Json]:
     feature["lookup"] = {"type": "vocabulary" if has_vocabulary else "index"}
     if kind == "sequence":
         encoder = spec.get("feature_encoder")
-        if encoder not in _ENCODERS:
+        if not isinstance(encoder, str) or encoder not in _ENCODERS:
             raise ModelError(f'sequence "{name}" has the feature_encoder {encoder!r}, which a multi-task model cannot use; '
                              f"expected one of {', '.join(_ENCODERS)}")
         feature["max_length"], feature["combiner"] = spec.get("max_len"), _ENCODERS[encoder]
@@ -68,13 +72,16 @@ def _feature(name: str, spec: Reader, has_vocabulary: bool) -> Optional[Json]:
 
 def _entries(name: str, vocabulary: Any) -> List[str]:
     """The tokens by their ids, from 1. The one for unknown values is left out, unless others follow it."""
-    ids = {value: token for token, value in Reader(vocabulary, name).value.items() if token not in (_PADDING, _UNKNOWN)}
-    if vocabulary.get(_UNKNOWN) not in ids:
-        ids[vocabulary.get(_UNKNOWN)] = _UNKNOWN
+    tokens = {token: as_integer(value, f"{name}.{token}", 0, MAX_INT) for token, value in Reader(vocabulary, name).value.items()}
+    unknown = tokens.pop(_UNKNOWN, None)
+    tokens.pop(_PADDING, None)
+    ids = {value: token for token, value in tokens.items()}
+    if unknown is not None:
+        ids.setdefault(unknown, _UNKNOWN)
     if set(ids) != set(range(1, len(ids) + 1)):
         raise ModelError(f'the ids of feature "{name}" have gaps, as without remap; leave out its vocabulary, and give ids')
     entries = [ids[i] for i in sorted(ids)]
-    return entries[:-1] if entries[-1] == _UNKNOWN else entries
+    return entries[:-1] if entries[-1:] == [_UNKNOWN] else entries
 
 
 def _read(path: str) -> Json:

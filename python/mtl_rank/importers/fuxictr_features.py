@@ -11,12 +11,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Optional
+from typing import Any, List, Optional
 
 import numpy as np
 
 from ..errors import ModelError
-from ..reader import MAX_INT, as_integer, as_string
+from ..reader import MAX_INT, Reader, as_array, as_string, quoted
 from .configuration import Configuration, Json
 from .translation import Translation
 
@@ -27,8 +27,9 @@ _KINDS = {"sparse": "categorical", "sequence": "sequence", "dense": "numeric, em
 _POOLING = {"mean": "MaskedAveragePooling", "sum": "MaskedSumPooling"}
 _MEAN_EPSILON = 1e-12
 
-# What the contract does not know: keys of a feature that say how its PretrainedEmbedding was made.
-_OOV_INDEX, _FROZEN = "oov_idx", "freeze_emb"
+# Keys of a feature that say how its PretrainedEmbedding was made, as feature_map.json has them; none of the contract's.
+_OOV_INDEX, _FROZEN, _USAGE = "oov_idx", "freeze_emb", "pretrain_usage"
+_USAGES = ("init", "sum", "concat")
 
 
 def translate_features(translation: Translation, config: Configuration) -> None:
@@ -46,16 +47,17 @@ def translate_features(translation: Translation, config: Configuration) -> None:
 
 def _dense(translation: Translation, feature: Json) -> None:
     """A numeric feature is a Linear(1, d); one of type "embedding" goes as it is into its encoder, a Linear."""
-    name = feature["name"]
-    linear = f"{_ENCODERS}.{name}" if translation.has_linear(f"{_ENCODERS}.{name}") else f"{_TABLES}.{name}"
-    if linear.startswith(_ENCODERS) and translation.has_linear(f"{_TABLES}.{name}"):
+    name, checkpoint = feature["name"], translation.checkpoint
+    table, encoder = f"{_TABLES}.{name}", f"{_ENCODERS}.{name}"
+    encoded = checkpoint.has_prefix(f"{encoder}.")
+    if encoded and checkpoint.has_prefix(f"{table}."):
         _refuse_encoder(name)
-    bias = translation.has_bias(linear)
+    linear = encoder if encoded else table
+    bias = f"{encoder}.bias" in checkpoint      # of an encoder that the user gave
     translation.linear(linear, f"dense.{name}", bias=bias, what=f'the vector of feature "{name}"')
     feature.setdefault("embedding_dim", translation.units(linear) or None)
-    width = translation.inputs(linear)
-    if width > 1:
-        feature.setdefault("width", width)
+    if translation.inputs(linear) > 1:
+        feature.setdefault("width", translation.inputs(linear))
     if bias:
         feature.setdefault("embedding_bias", True)
 
@@ -70,43 +72,43 @@ def _refuse_encoder(name: str) -> None:
 def _category(translation: Translation, config: Configuration, feature: Json) -> None:
     name = feature["name"]
     table_name = as_string(feature.get("embedding", name), "embedding")
-    oov_index, frozen = feature.pop(_OOV_INDEX, None), feature.pop(_FROZEN, None)
+    settings = {key: feature.pop(key, None) for key in (_OOV_INDEX, _FROZEN, _USAGE)}
     if translation.checkpoint.has_prefix(f"{_ENCODERS}.{name}."):
         _refuse_encoder(name)
-    table = _table(translation, name, oov_index, frozen)
-    if table is not None:
-        _put_table(translation, feature, table_name, table)
+    table = _put_table(translation, name, table_name, _table(translation, name, settings))
+    entries = None
     lookup = feature.setdefault("lookup", {"type": "index"})
-    vocabulary = isinstance(lookup, dict) and lookup.get("type") == "vocabulary"
-    entries = 0
-    if vocabulary:
+    if isinstance(lookup, dict) and lookup.get("type") == "vocabulary":
         lookup.setdefault("offset", 1)
-        entries = len(config.vocabularies.get(as_string(lookup.get("vocabulary", table_name), "vocabulary"), ()))
+        vocabulary = as_string(lookup.get("vocabulary", table_name), "vocabulary")
+        entries = as_array(config.vocabularies.get(vocabulary, []), f"vocabularies.{vocabulary}")
         if table is not None:
-            feature.setdefault("oov", len(table) - 1 if oov_index is None else oov_index)
+            feature.setdefault("oov", len(table) - 1 if settings[_OOV_INDEX] is None else settings[_OOV_INDEX])
     if feature["kind"] == "sequence":
         # Padding is what the tokenizer's fill_na is, the empty text unless given.
-        feature.setdefault("padding", "" if vocabulary else 0)
-        reachable = as_integer(lookup["offset"], "offset", 0, MAX_INT) + entries if vocabulary else MAX_INT
-        _pooling(feature, table, reachable)
+        feature.setdefault("padding", 0 if entries is None else "")
+        _pooling(feature, table, entries)
 
 
-def _put_table(translation: Translation, feature: Json, table_name: str, table: np.ndarray) -> None:
+def _put_table(translation: Translation, name: str, table_name: str, table: Optional[np.ndarray]) -> Optional[np.ndarray]:
+    """Puts the table, which may be there already, shared; returns it as the model has it."""
     target = f"embedding.{table_name}.weight"
+    if table is None:
+        return None
     if target not in translation.tensors:
         translation.put(target, table)
-    elif not np.array_equal(translation.tensors[target], table):
-        raise ModelError(f'feature "{feature["name"]}" has a table of its own, other than "{table_name}", in the checkpoint; '
+    elif not np.array_equal(translation.tensors[target], table.astype("f4")):
+        raise ModelError(f'feature "{name}" has a table of its own, other than "{table_name}", in the checkpoint; '
                          f'leave out its "embedding"')
+    return translation.tensors[target]
 
 
-def _table(translation: Translation, name: str, oov_index: Any, frozen: Any) -> Optional[np.ndarray]:
+def _table(translation: Translation, name: str, settings: Json) -> Optional[np.ndarray]:
     """The vectors by id; None if something is missing."""
     prefix = f"{_TABLES}.{name}"
-    what = f'the embedding of feature "{name}"'
     if translation.checkpoint.has_prefix(f"{prefix}.pretrain_embedding."):
-        return _pretrained(translation, name, oov_index, frozen)
-    table = translation.take(f"{prefix}.weight", what)
+        return _pretrained(translation, name, settings)
+    table = translation.take(f"{prefix}.weight", f'the embedding of feature "{name}"')
     return None if table is None else _matrix(table, f"{prefix}.weight")
 
 
@@ -116,22 +118,22 @@ def _matrix(table: np.ndarray, name: str) -> np.ndarray:
     return table
 
 
-def _pretrained(translation: Translation, name: str, oov_index: Any, frozen: Any) -> Optional[np.ndarray]:
-    """PretrainedEmbedding: init, sum or concat, by the tensors that are there."""
+def _pretrained(translation: Translation, name: str, settings: Json) -> Optional[np.ndarray]:
     prefix = f"{_TABLES}.{name}"
-    if isinstance(oov_index, bool) or not isinstance(oov_index, int) or not isinstance(frozen, bool):
-        raise ModelError(f'feature "{name}" has a pretrained embedding; give its "{_OOV_INDEX}" (a number) and "{_FROZEN}" '
-                         f"(true or false) in the configuration, as feature_map.json has them")
+    oov_index, frozen, usage = settings[_OOV_INDEX], settings[_FROZEN], settings[_USAGE]
+    if type(oov_index) is not int or oov_index < 0 or not isinstance(frozen, bool) or usage not in _USAGES:
+        raise ModelError(f'feature "{name}" has a pretrained embedding; give its "{_OOV_INDEX}" (a number), "{_FROZEN}" (true or '
+                         f'false) and "{_USAGE}" ({quoted(_USAGES)}) in the configuration, as feature_map.json has them')
     vectors = _known_rows(translation, f"{prefix}.pretrain_embedding.weight", None if frozen else oov_index)
-    if vectors is None or not translation.checkpoint.has_prefix(f"{prefix}.id_embedding."):
-        return vectors if vectors is None else _project(translation, f"{prefix}.proj", vectors)
+    if usage == "init":
+        return None if vectors is None else _project(translation, f"{prefix}.proj", vectors)
     ids = _known_rows(translation, f"{prefix}.id_embedding.weight", oov_index)
-    if ids is None:
+    if vectors is None or ids is None:
         return None
     if len(ids) != len(vectors):
         raise ModelError(f'feature "{name}" has {len(vectors)} pretrained vectors and {len(ids)} ids')
-    if translation.inputs(f"{prefix}.proj") == vectors.shape[1] + ids.shape[1]:
-        return _project(translation, f"{prefix}.proj", np.concatenate([vectors, ids], axis=1))
+    if usage == "concat":
+        return _project(translation, f"{prefix}.proj", np.concatenate([vectors, ids], axis=1), required=True)
     vectors = _project(translation, f"{prefix}.proj", vectors)
     if ids.shape[1] != vectors.shape[1]:
         raise ModelError(f'feature "{name}" adds pretrained vectors of {vectors.shape[1]} numbers to ids of {ids.shape[1]}')
@@ -149,13 +151,12 @@ def _known_rows(translation: Translation, name: str, last: Optional[int]) -> Opt
     return table
 
 
-def _project(translation: Translation, prefix: str, vectors: np.ndarray) -> np.ndarray:
-    """The vectors after PretrainedEmbedding's projection, if it has one."""
-    if not translation.has_linear(prefix):
+def _project(translation: Translation, prefix: str, vectors: np.ndarray, required: bool = False) -> np.ndarray:
+    """The vectors after PretrainedEmbedding's projection, which it has for vectors of another size."""
+    weight = translation.weight(prefix) if required or translation.checkpoint.has_prefix(f"{prefix}.") else None
+    if weight is None:
         return vectors
-    weight = translation.weight(prefix)
-    bias = translation.bias(prefix) if translation.has_bias(prefix) else None
-    assert weight is not None
+    bias = translation.bias(prefix) if f"{prefix}.bias" in translation.checkpoint else None
     if weight.shape[1] != vectors.shape[1] or (bias is not None and bias.shape != weight.shape[:1]):
         raise ModelError(f'"{prefix}" has a weight of shape {list(weight.shape)}, the embedding has {vectors.shape[1]} numbers')
     return vectors @ weight.T.astype("f8") + (0 if bias is None else bias)
@@ -164,12 +165,12 @@ def _project(translation: Translation, prefix: str, vectors: np.ndarray) -> np.n
 # ---------------------------------------------------------------- pooling
 
 
-def _pooling(feature: Json, table: Optional[np.ndarray], reachable: int) -> None:
-    """reachable: the rows from here on are no entry's."""
-    combiner = feature.setdefault("combiner", "mean")
+def _pooling(feature: Json, table: Optional[np.ndarray], entries: Optional[List[Any]]) -> None:
+    """entries: of its vocabulary, if it has one."""
+    combiner = as_string(feature.setdefault("combiner", "mean"), "combiner")
     if combiner not in _POOLING:
-        raise ModelError(f'sequence "{feature["name"]}" has the combiner "{combiner}", the multi-task models of this library have '
-                         + ", ".join(f'"{key}" ({title})' for key, title in _POOLING.items()))
+        raise ModelError(f'sequence "{feature["name"]}" has the combiner "{combiner}", the multi-task models of this library '
+                         + "have " + ", ".join(f'"{key}" ({title})' for key, title in _POOLING.items()))
     if combiner == "mean":
         feature.setdefault("epsilon", _MEAN_EPSILON)
     if table is None:
@@ -178,15 +179,23 @@ def _pooling(feature: Json, table: Optional[np.ndarray], reachable: int) -> None
         raise ModelError(f'sequence "{feature["name"]}": row 0 of its table is not zero, so the library adds it for every '
                          f"place of padding (a pretrained embedding that is not frozen does this), which a model file cannot say")
     if combiner == "mean":
-        _check_zero_rows(feature, table, reachable)
+        _check_zero_rows(feature, table, entries)
 
 
-def _check_zero_rows(feature: Json, table: np.ndarray, reachable: int) -> None:
-    """Error for a row that the library's mean takes for padding, though it is an entry's. Unknown values can be skipped."""
+def _check_zero_rows(feature: Json, table: np.ndarray, entries: Optional[List[Any]]) -> None:
+    """Error for a row that the library's mean takes for padding, though values that are not padding lead to it."""
     zero = [int(row) for row in np.flatnonzero(table.sum(axis=1, dtype="f4") == 0)]
     if feature.get("oov") in zero:
         feature["oov"] = "skip"
-    entries = [str(row) for row in zero if 0 < row < reachable]
-    if entries:
-        raise ModelError(f'sequence "{feature["name"]}": rows {", ".join(entries[:8])} of its table sum to zero, so the library takes '
-                         f"them for padding in the mean, which a model file can say of one id alone")
+    padding, lookup = feature["padding"], Reader(feature["lookup"], "lookup")
+    first = lookup.integer("offset", 0, MAX_INT, 0)
+    end = len(table) if entries is None else first + len(entries)
+    taken_out = None
+    if entries is None:
+        taken_out = first + padding if isinstance(padding, int) else None
+    elif padding in entries:
+        taken_out = first + entries.index(padding)
+    counted = [str(row) for row in zero if first <= row < end and row != taken_out]
+    if counted:
+        raise ModelError(f'sequence "{feature["name"]}": rows {", ".join(counted[:8])} of its table sum to zero, so the library '
+                         f"takes them for padding in the mean, which a model file can say of one value alone")
