@@ -22,6 +22,7 @@ from ..errors import ModelError
 from ..model import Model
 from ..reader import as_string, quoted
 from .configuration import Configuration, Json
+from .experts import count_experts, count_levels
 from .fuxictr_features import translate_features
 from .library import Library
 from .translation import Layer, Translation
@@ -54,8 +55,8 @@ def _hidden(translation: Translation, layers: List[Layer]) -> List[Layer]:
     normalized = any(name.endswith(".running_mean") and ".bn." not in name for name in translation.checkpoint)
     for layer in layers:
         if normalized and layer.norm is None:
-            raise CheckpointError(f'{translation.checkpoint.source}: layer "{layer.linear}" lacks the batch norm that others '
-                                  f"have")
+            source = translation.checkpoint.source
+            raise CheckpointError(f'{source}: layer "{layer.linear}" lacks the batch norm that others have')
         for part in ("weight", "bias") if normalized else ():
             translation.take(f"{layer.norm}.{part}", f'the batch norm of layer "{layer.linear}"')
     return layers
@@ -84,17 +85,15 @@ def _towers(translation: Translation, config: Configuration, activation: Any) ->
     return translation.shared_tower(towers, config.tasks)
 
 
-def _experts(translation: Translation, experts: str, targets: str, activation: Any) -> Dict[str, Json]:
+def _logit(translation: Translation, gate: str) -> str:
+    """The linear layer of a gate that weighs the experts."""
+    return translation.split_sequential(f"{gate}.mlp")[1]
+
+
+def _experts(translation: Translation, number: int, experts: str, targets: str, activation: Any) -> Dict[str, Json]:
     return {
-        f"{targets}.{i}": _mlp(translation, f"{experts}.{i}", f"{targets}.{i}", activation)
-        for i in range(translation.checkpoint.count(f"{experts}."))
+        f"{targets}.{i}": _mlp(translation, f"{experts}.{i}", f"{targets}.{i}", activation) for i in range(number)
     }
-
-
-def _alike(translation: Translation, parts: Dict[str, Json], what: str) -> Json:
-    if not parts:
-        raise ModelError(f"{translation.checkpoint.source}: has no {what}")
-    return translation.one(parts)
 
 
 # ---------------------------------------------------------------- models
@@ -106,54 +105,62 @@ def _shared_bottom(translation: Translation, config: Configuration, activation: 
 
 
 def _omoe(translation: Translation, config: Configuration, activation: Any) -> Parts:
-    experts = _experts(translation, "omoe_layer.experts", "level.0.expert", activation)
+    number = count_experts(translation, "omoe_layer.experts.", _logit(translation, "omoe_layer.gate"))
+    expert = translation.one(_experts(translation, number, "omoe_layer.experts", "level.0.expert", activation))
     gate = _gate(translation, "omoe_layer.gate", "level.0.shared.gate", activation)
-    towers = _towers(translation, config, activation)
-    return omoe(len(experts), _alike(translation, experts, "experts"), gate=gate, tower=towers), config.tasks
+    return omoe(number, expert, gate=gate, tower=_towers(translation, config, activation)), config.tasks
 
 
 def _mmoe(translation: Translation, config: Configuration, activation: Any) -> Parts:
-    experts = _experts(translation, "mmoe_layer.experts", "level.0.expert", activation)
-    gates = {
-        task: _gate(translation, f"mmoe_layer.gate.{t}", f"level.0.task.{task}.gate", activation)
+    number = count_experts(translation, "mmoe_layer.experts.", _logit(translation, "mmoe_layer.gate.0"))
+    expert = translation.one(_experts(translation, number, "mmoe_layer.experts", "level.0.expert", activation))
+    gate = translation.one({
+        f'the gate of task "{task}"': _gate(translation, f"mmoe_layer.gate.{t}", f"level.0.task.{task}.gate", activation)
         for t, task in enumerate(config.task_names())
-    }
-    expert, gate = _alike(translation, experts, "experts"), _alike(translation, gates, "gates")
-    return mmoe(len(experts), expert, gate=gate, tower=_towers(translation, config, activation)), config.tasks
+    })
+    return mmoe(number, expert, gate=gate, tower=_towers(translation, config, activation)), config.tasks
 
 
-def _levels(translation: Translation, config: Configuration, activation: Any, root: str) -> Dict[str, Any]:
-    """The level keys that PLE and STEM share, whose tensors have the same names."""
-    levels, tasks = translation.checkpoint.count(f"{root}."), config.task_names()
+def _levels(
+    translation: Translation, config: Configuration, activation: Any, root: str, specific: int, shared: int
+) -> Dict[str, Any]:
+    """The level keys that PLE and STEM share, whose tensors have the same names. specific, shared: numbers of experts."""
+    levels, tasks = count_levels(translation, f"{root}."), config.task_names()
     experts: Dict[str, Json] = {}
     gates: Dict[str, Json] = {}
     for j in range(levels):
         source, target = f"{root}.{j}", f"level.{j}"
         for t, task in enumerate(tasks):
-            experts.update(_experts(translation, f"{source}.specific_experts.{t}", f"{target}.task.{task}.expert", activation))
-            gates[f"{target}.task.{task}"] = _gate(translation, f"{source}.gate.{t}", f"{target}.task.{task}.gate", activation)
-        experts.update(_experts(translation, f"{source}.shared_experts", f"{target}.shared.expert", activation))
+            experts.update(_experts(
+                translation, specific, f"{source}.specific_experts.{t}", f"{target}.task.{task}.expert", activation))
+            gates[f"{target}.task.{task}"] = _gate(
+                translation, f"{source}.gate.{t}", f"{target}.task.{task}.gate", activation)
+        experts.update(_experts(translation, shared, f"{source}.shared_experts", f"{target}.shared.expert", activation))
         shared_gate = f"{source}.gate.{len(tasks)}"
         if j < levels - 1:
             gates[f"{target}.shared"] = _gate(translation, shared_gate, f"{target}.shared.gate", activation)
         else:
             translation.ignore_prefix(f"{shared_gate}.", "the shared gate of the last level, which nothing reads")
     return {
-        "shared_expert_num": translation.checkpoint.count(f"{root}.0.shared_experts."),
-        "specific_expert_num": translation.checkpoint.count(f"{root}.0.specific_experts.0."),
-        "expert": _alike(translation, experts, "experts"),
-        "gate": _alike(translation, gates, "gates"),
-        "num_levels": levels,
-        "tower": _towers(translation, config, activation),
+        "shared_expert_num": shared, "specific_expert_num": specific, "num_levels": levels,
+        "expert": translation.one(experts), "gate": translation.one(gates), "tower": _towers(translation, config, activation),
     }
 
 
 def _ple(translation: Translation, config: Configuration, activation: Any) -> Parts:
-    return ple(**_levels(translation, config, activation, "cgc_layers"), shared_gate="shared"), config.tasks
+    level = "cgc_layers.0"
+    shared = count_experts(translation, f"{level}.shared_experts.", _logit(translation, f"{level}.gate.{len(config.tasks)}"))
+    specific = count_experts(translation, f"{level}.specific_experts.0.", _logit(translation, f"{level}.gate.0"), shared)
+    return ple(**_levels(translation, config, activation, "cgc_layers", specific, shared), shared_gate="shared"), config.tasks
 
 
 def _stem(translation: Translation, config: Configuration, activation: Any) -> Parts:
-    return stem(**_levels(translation, config, activation, "stem_layers")), config.tasks
+    """All gates weigh the experts of all tasks."""
+    level = "stem_layers.0"
+    specific = translation.checkpoint.count(f"{level}.specific_experts.0.")
+    shared = count_experts(translation, f"{level}.shared_experts.", _logit(translation, f"{level}.gate.0"),
+                           specific * len(config.tasks))
+    return stem(**_levels(translation, config, activation, "stem_layers", specific, shared)), config.tasks
 
 
 def _esmm(translation: Translation, config: Configuration, activation: Any) -> Parts:
@@ -168,17 +175,20 @@ def _esmm(translation: Translation, config: Configuration, activation: Any) -> P
 
 def _aitm(translation: Translation, config: Configuration, activation: Any) -> Parts:
     tasks = config.task_names()
-    bottoms = {task: _mlp(translation, f"bottom.{t}", f"task.{task}.bottom", activation) for t, task in enumerate(tasks)}
-    infos = {
-        task: translation.mlp([Layer(f"g.{t}")], f"task.{task}.info", "linear", f'the information for task "{task}"')
+    if len(tasks) < 2:
+        raise ModelError("AITM has one task, expected a chain of at least two")
+    bottom = translation.one({
+        f'the bottom of task "{task}"': _mlp(translation, f"bottom.{t}", f"task.{task}.bottom", activation)
+        for t, task in enumerate(tasks)
+    })
+    info = translation.one({
+        f'the information for task "{task}"': translation.mlp([Layer(f"g.{t}")], f"task.{task}.info", "linear")
         for t, task in enumerate(tasks[1:])
-    }
+    })
     for name, layer in (("h1", "value"), ("h2", "key"), ("h3", "query")):
         translation.linear(name, f"shared.attention.{layer}", bias=True, what=f"the attention's {layer}")
     towers = _towers(translation, config, activation)
-    architecture = aitm(_alike(translation, bottoms, "bottoms"), _alike(translation, infos, "second task"),
-                        attention=attention(bias=True, shared=True), tower=towers)
-    return architecture, config.tasks
+    return aitm(bottom, info, attention=attention(bias=True, shared=True), tower=towers), config.tasks
 
 
 # ---------------------------------------------------------------- libraries
