@@ -53,6 +53,10 @@ class Checkpoint:
 
         A gap counts, so that what should be in it is reported as missing.
         """
+        numbers = self.numbers(prefix)
+        return numbers[-1] + 1 if numbers else 0
+
+    def numbers(self, prefix: str) -> List[int]:
+        """The numbers of the parts that are there, in order."""
         pattern = re.compile(re.escape(prefix) + r"(\d{1,6})(?:\.|$)")
-        numbers = [int(match.group(1)) for match in map(pattern.match, self.tensors) if match]
-        return max(numbers) + 1 if numbers else 0
+        return sorted({int(match.group(1)) for match in map(pattern.match, self.tensors) if match})

@@ -9,7 +9,7 @@ from ..checkpoints import Checkpoint, CheckpointError, from_mapping, read_checkp
 from ..errors import ModelError
 from ..model import Model
 from ..reader import quoted
-from . import deepctr_torch, paddlerec, torch_easyrec
+from . import deepctr_torch, fuxictr, mtrec, paddlerec, torch_easyrec, torch_rechub
 from .configuration import Configuration
 from .library import Library
 from .translation import Translation
@@ -17,6 +17,10 @@ from .unusable import refuse_unusable
 
 LIBRARIES: List[Library] = [
     deepctr_torch.LIBRARY,
+    torch_rechub.LIBRARY,
+    mtrec.LIBRARY,
+    fuxictr.FUXICTR,
+    fuxictr.STEM,
     paddlerec.LIBRARY,
     torch_easyrec.LIBRARY,
 ]
@@ -55,7 +59,7 @@ def import_checkpoint(checkpoint: Checkpoint, config: Mapping[str, Any], library
     else:
         chosen = library_named(name)
         refuse_unusable(checkpoint)
-        if not chosen.recognise(checkpoint):
+        if not (chosen.accept or chosen.recognise)(checkpoint):
             others = [other.title for other in LIBRARIES if other.recognise(checkpoint)]
             raise CheckpointError(f"{checkpoint.source}: not a model of {chosen.title}"
                                   + (f"; it looks like one of {' or '.join(others)}" if others else ""))

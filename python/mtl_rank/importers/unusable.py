@@ -1,4 +1,4 @@
-"""Checkpoints that are known to lack weights, refused by name: nothing can be filled in for them."""
+"""Checkpoints that are known to lack weights, or to be of a model that none can express, refused by name."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ from ..checkpoints import Checkpoint, CheckpointError
 
 
 def refuse_unusable(checkpoint: Checkpoint) -> None:
-    """Error for a checkpoint that cannot be complete."""
+    """Error for a checkpoint that cannot be complete, or cannot be expressed."""
     _refuse_plain_list_gates(checkpoint)
+    _refuse_metaheac(checkpoint)
 
 
 def _refuse_plain_list_gates(checkpoint: Checkpoint) -> None:
@@ -21,4 +22,13 @@ def _refuse_plain_list_gates(checkpoint: Checkpoint) -> None:
         raise CheckpointError(
             f"{checkpoint.source}: MMOE of MultiTaskModel keeps its gates in a plain list, so they are not in its state "
             f"dict: {', '.join(missing)} are missing. Make them a torch.nn.ParameterList and train again"
+        )
+
+
+def _refuse_metaheac(checkpoint: Checkpoint) -> None:
+    """Multitask-Recommendation-Library: critics instead of towers, whose sigmoids a second gate mixes."""
+    if checkpoint.has_prefix("model.critic_gate.") and "model.task_embedding.weight" in checkpoint:
+        raise CheckpointError(
+            f"{checkpoint.source}: MetaHeac of Multitask-Recommendation-Library mixes the scores of critics by a gate over an "
+            f"embedding of the task, which no architecture here does; its other models can be imported"
         )
