@@ -81,7 +81,7 @@ class NetworkTest(ImportTest):
             del checkpoint.tensors[name]
         self.assert_refused(f'tensor "{TABLES}.work.weight" is missing: the embedding of feature "work"',
                             'tensor "mmoe_layer.gate.1.mlp.8.bias" is missing: the gate "level.0.task.never_married.gate"',
-                            'tensor "mmoe_layer.experts.0.mlp.1.weight" is missing: the batch norm of layer "mmoe_layer.exp',
+                            'tensor "mmoe_layer.experts.0.mlp.1.weight" is missing: level.0.expert.0',
                             checkpoint=checkpoint, config=config)
 
     def test_missing_expert(self):

@@ -51,14 +51,12 @@ def _activation(config: Configuration) -> Any:
 
 
 def _hidden(translation: Translation, layers: List[Layer]) -> List[Layer]:
-    """Hidden layers, with what must be there: batch_norm is one switch for all of a model, and norms have a scale and a shift."""
+    """Hidden layers, with what must be there: batch_norm is one switch for all of a model."""
     normalized = any(name.endswith(".running_mean") and ".bn." not in name for name in translation.checkpoint)
     for layer in layers:
         if normalized and layer.norm is None:
             source = translation.checkpoint.source
             raise CheckpointError(f'{source}: layer "{layer.linear}" lacks the batch norm that others have')
-        for part in ("weight", "bias") if normalized else ():
-            translation.take(f"{layer.norm}.{part}", f'the batch norm of layer "{layer.linear}"')
     return layers
 
 

@@ -164,9 +164,11 @@ class _Network:
         self.tasks = config.task_names()
 
     def layer(self, name: str, activation: Any) -> Layer:
-        """A Perceptron: linear, then perhaps a norm, then the activation. A batch norm counts batches, a layer norm does not."""
-        batch_norm = self.checkpoint.has_prefix(f"{name}.1.running_") or f"{name}.1.num_batches_tracked" in self.checkpoint
-        layer_norm = not batch_norm and f"{name}.1.bias" in self.checkpoint
+        """A Perceptron: linear, then perhaps a norm, then the activation. A batch norm has statistics; the slope of prelu, which
+        is a weight too, has no bias, and nothing after it."""
+        has = lambda part: f"{name}.{part}" in self.checkpoint
+        batch_norm = self.checkpoint.has_prefix(f"{name}.1.running_") or has("1.num_batches_tracked")
+        layer_norm = not batch_norm and (has("1.bias") or has("2.weight") or (has("1.weight") and activation != "prelu"))
         last = f"{name}.{2 if batch_norm or layer_norm else 1}"
         is_dice = activation == ACTIVATIONS["dice"]
         return Layer(

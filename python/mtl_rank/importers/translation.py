@@ -141,28 +141,17 @@ class Translation:
         if bias:
             self.put(f"{target}.bias", self.bias(source, what))
 
-    def norm(self, source: str, target: str) -> Json:
-        """A batch norm; returns its contract. Scale and shift may be absent."""
-        scale, shift, mean, variance = self.naming.norm
-        has_scale, has_shift = (self._name(source, name) in self.checkpoint for name in (scale, shift))
-        for name, part, wanted in (
-            (scale, "weight", has_scale), (shift, "bias", has_shift), (mean, "running_mean", True), (variance, "running_var", True),
-        ):
-            if wanted:
-                self.copy(self._name(source, name), f"{target}.norm.{part}")
+    def norm(self, source: str, target: str, what: str = "") -> Json:
+        """A batch norm; returns its contract. All libraries have scale and shift: without them, they are missing."""
+        for name, part in zip(self.naming.norm, ("weight", "bias", "running_mean", "running_var")):
+            self.copy(self._name(source, name), f"{target}.norm.{part}", what)
         self.ignore([self._name(source, "num_batches_tracked")], "counts batches of the training")
-        return batch_norm(
-            epsilon=self.norm_epsilon,
-            scale=None if has_scale else False,
-            center=None if has_shift else False,
-            position=self.norm_position,
-        )
+        return batch_norm(epsilon=self.norm_epsilon, position=self.norm_position)
 
-    def layer_norm(self, source: str, target: str) -> Json:
+    def layer_norm(self, source: str, target: str, what: str = "") -> Json:
         """A layer norm with scale and shift; returns its contract."""
-        scale, shift, _, _ = self.naming.norm
-        self.copy(self._name(source, scale), f"{target}.norm.weight")
-        self.copy(self._name(source, shift), f"{target}.norm.bias")
+        for name, part in zip(self.naming.norm, ("weight", "bias")):
+            self.copy(self._name(source, name), f"{target}.norm.{part}", what)
         return layer_norm(epsilon=self.norm_epsilon, position=self.norm_position)
 
     def _has_bias(self, layer: Layer) -> bool:
@@ -176,12 +165,12 @@ class Translation:
             self.put(f"{target}.activation.alpha", None if alpha is None else alpha.reshape(-1))
         if layer.statistics is not None:
             _, _, mean, variance = self.naming.norm
-            self.copy(self._name(layer.statistics, mean), f"{target}.activation.running_mean")
-            self.copy(self._name(layer.statistics, variance), f"{target}.activation.running_var")
+            self.copy(self._name(layer.statistics, mean), f"{target}.activation.running_mean", what)
+            self.copy(self._name(layer.statistics, variance), f"{target}.activation.running_var", what)
             self.ignore([self._name(layer.statistics, "num_batches_tracked")], "counts batches of the training")
         if layer.layer_norm is not None:
-            return self.layer_norm(layer.layer_norm, target)
-        return None if layer.norm is None else self.norm(layer.norm, target)
+            return self.layer_norm(layer.layer_norm, target, what)
+        return None if layer.norm is None else self.norm(layer.norm, target, what)
 
     def _layers(self, layers: Sequence[Layer], target: str, activation: Any, what: str) -> Json:
         """The keys that MLPs, gates and towers share."""
@@ -223,7 +212,7 @@ class Translation:
         """Copies a gate, its hidden layers and its logits; returns its contract."""
         keys = self._layers(layers, target, activation, what) if layers else {}
         self.linear(logit, f"{target}.logit", bias=self.gate_bias, what=what)
-        normalization = None if logit_norm is None else self.norm(logit_norm, f"{target}.logit")
+        normalization = None if logit_norm is None else self.norm(logit_norm, f"{target}.logit", what)
         return gate(**keys, logit_bias=True if self.gate_bias else None, logit_normalization=normalization)
 
     # ------------------------------------------------------------ PyTorch's Sequential
