@@ -1,5 +1,6 @@
 """What the tests of importers share: the cases in test/import, which hold what the libraries saved."""
 
+import contextlib
 import json
 import os
 import sys
@@ -9,7 +10,8 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, ".."))
 
 import mtl_rank as mtl
-from mtl_rank.checkpoints import read_checkpoint
+from mtl_rank.checkpoints import from_mapping, read_checkpoint
+from mtl_rank.importers import import_checkpoint
 
 CASES = os.path.join(HERE, "..", "..", "test", "import", "cases")
 
@@ -38,3 +40,26 @@ class ImportCase(unittest.TestCase):
             tensor = checkpoint.tensors.pop(name)
             self.assert_refused(checkpoint, config, f'tensor "{name}" is missing')
             checkpoint.tensors[name] = tensor
+
+
+class LibraryCase:
+    """A case to be changed: tensors and config first, then model()."""
+
+    def __init__(self, name, suffix="pth"):
+        checkpoint, self.config, _ = load_case(name, suffix)
+        self.tensors = checkpoint.tensors
+
+    def imported(self, library=None):
+        return import_checkpoint(from_mapping(self.tensors, "checkpoint"), self.config, library)
+
+    def model(self):
+        return self.imported().model
+
+    @contextlib.contextmanager
+    def refused(self, test, *parts):
+        """The import fails, with a text that has all these parts, after what the block has changed."""
+        yield
+        with test.assertRaises(mtl.ModelError) as caught:
+            self.model()
+        for part in parts:
+            test.assertIn(part, str(caught.exception))

@@ -221,6 +221,9 @@ def _esmm(translation: Translation, config: Configuration) -> Tuple[Json, List[J
 def _second_tower(translation: Translation, layers: List[str]) -> int:
     """Which layer is the first of cvr: the one before it has the two units of a head, and it reads what layer 0 reads."""
     sizes = [(translation.inputs(name), translation.units(name)) for name in layers]
+    lost = [f'tensor "{name}.weight" is missing' for name, (_, units) in zip(layers, sizes) if units == 0]
+    if lost:
+        raise ModelError(f"{translation.checkpoint.source}: {', '.join(lost)}, so the towers cannot be told apart")
     fits = lambda part: all(after[0] == before[1] for before, after in zip(part, part[1:])) and part[-1][1] == 2
     found = [i for i in range(1, len(layers)) if sizes[i][0] == sizes[0][0] and fits(sizes[:i]) and fits(sizes[i:])]
     if len(found) != 1:
