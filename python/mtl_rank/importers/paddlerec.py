@@ -31,6 +31,8 @@ TITLE = "PaddleRec"
 MAX_ONE_HOT = 4_096
 TABLE = "ids"        # of esmm and escm2, unless the configuration calls it otherwise
 
+AITM_LAYERS = (0, 3, 6)     # of a tower's Sequential: always three, each with an activation and a dropout
+
 KINDS_OF_NUMBERS = {"dense": "columns of the input", "sparse": "one-hot columns of the input"}
 KINDS_OF_FIELDS = {"sequence": "a field of several ids", "sparse": "a field of one id"}
 KINDS_OF_IDS = {"sparse": "a field"}
@@ -256,7 +258,7 @@ def _aitm(translation: Translation, config: Configuration) -> Tuple[Json, List[J
     bottoms, towers = {}, {}
     for task, part in zip(config.task_names(), ("click", "conversion")):
         what = f'the tower of task "{task}"'
-        bottoms[what] = translation.mlp(translation.sequential(f"{part}_tower.layer"), f"task.{task}.bottom", "relu", what)
+        bottoms[what] = translation.mlp([Layer(f"{part}_tower.layer.{n}") for n in AITM_LAYERS], f"task.{task}.bottom", "relu", what)
         towers[task] = translation.tower([], f"{part}_layer.0", task, "relu", what=what)
     last = config.task_names()[1]
     info = translation.mlp([Layer("info_layer.0")], f"task.{last}.info", "relu", "the information that is passed on")
