@@ -18,7 +18,7 @@ import numpy as np
 from mtl_rank import ModelError, container
 from mtl_rank.checkpoints import CheckpointError, from_mapping, npz_file, pickles, read_checkpoint
 from pickle_bytes import (
-    BUILD, EMPTY_TUPLE, MARK, NONE, PERSISTENT, PROTOCOL, REDUCE, STOP, TRUE, archive, call, get, integer, items, mapping,
+    BUILD, EMPTY_TUPLE, MARK, NONE, PERSISTENT, PROTOCOL, REDUCE, TRUE, archive, call, get, integer, items, mapping,
     name, put, stack_name, storage, tensor, text, whole,
 )
 
@@ -125,8 +125,8 @@ class Torch(Case):
             self.refused(data, f'tensor "w" reads number {last} of a storage of 6')
 
     def test_no_sizes(self):
-        for shape, strides, offset in (([-1], [1], 0), ([1], [-1], 0), ([1], [1], -1), ([1 << 41], [1], 0), ([1] * 33, [1] * 33, 0),
-                                       ([1], [1, 1], 0), ([1 << 2000], [1], 0)):
+        for shape, strides, offset in (([-1], [1], 0), ([1], [-1], 0), ([1], [1], -1), ([1 << 41], [1], 0),
+                                       ([1] * 33, [1] * 33, 0), ([1], [1, 1], 0), ([1 << 2000], [1], 0)):
             data = archive(whole(mapping(w=tensor(storage("0", 6), shape, strides, offset))), [("0", WEIGHT.tobytes())])
             self.refused(data, "an offset, a shape or strides that are no sizes")
 
@@ -148,7 +148,8 @@ class Torch(Case):
 
     def test_a_storage_of_two_types(self):
         both = mapping(a=tensor(storage("0", 6), [6], [1]), b=tensor(storage("0", 6, "IntStorage"), [6], [1]))
-        self.refused(archive(whole(both), [("0", bytes(24))]), 'storage "0" has 6 numbers of type float32, and again 6 of type int32')
+        self.refused(archive(whole(both), [("0", bytes(24))]),
+                     'storage "0" has 6 numbers of type float32, and again 6 of type int32')
 
     def test_missing_storage(self):
         self.refused(archive(whole(mapping(w=tensor(storage("7", 6), [6], [1])))), 'the archive has no "model/data/7"')
@@ -263,7 +264,8 @@ class Legacy(Case):
 
     def test_counts_and_ends(self):
         keys = b"]" + text("7") + b"a"
-        self.refused(self.parts(self.weight(), keys) + (1 << 62).to_bytes(8, "little"), f"a storage of {1 << 62} numbers, expected 6")
+        self.refused(self.parts(self.weight(), keys) + (1 << 62).to_bytes(8, "little"),
+                     f"a storage of {1 << 62} numbers, expected 6")
         self.refused(self.parts(self.weight(), keys) + (6).to_bytes(8, "little") + bytes(5), "a storage of 24 bytes ends after 5")
         self.refused(self.parts(self.weight(), b"]"), "1 storages are missing")
 
@@ -291,7 +293,8 @@ class HostilePickles(Case):
         self.assertFalse(os.path.exists(marker))
 
     def test_names_what_was_asked_for(self):
-        self.both(items(call(name("os", "system"), text("x")), call(name("builtins", "exec"), text("y"))), '"os.system", "builtins.exec"')
+        self.both(items(call(name("os", "system"), text("x")), call(name("builtins", "exec"), text("y"))),
+                  '"os.system", "builtins.exec"')
 
     def test_names_even_when_something_else_is_wrong(self):
         self.both(call(name("os", "system"), text("x")) + b"a", '"os.system"')
@@ -328,7 +331,8 @@ class HostilePickles(Case):
         array = call(name("numpy.core.multiarray", "_reconstruct"), name("numpy", "ndarray"), items(integer(0)), text("b"))
         dtype = call(name("numpy", "dtype"), text("f4"), b"\x89", TRUE)
         for state in (NONE, items(), items(integer(1), text("f4"), dtype, NONE)):
-            self.refused(whole(b"}" + text("w") + array + state + BUILD + b"s"), "an array of the pickle has a state of an unknown form")
+            self.refused(whole(b"}" + text("w") + array + state + BUILD + b"s"),
+                         "an array of the pickle has a state of an unknown form")
         for state in (NONE, items(integer(3), text("<")), items(integer(3), text("!"), NONE, NONE, NONE),
                       items(integer(3), text("<"), items(dtype), NONE, NONE), items(integer(3), b"]", NONE, NONE, NONE)):
             self.refused(whole(dtype + state + BUILD), "a type that is not a plain number")
@@ -427,7 +431,8 @@ def paddle_file(arrays, protocol, **more):
 class NumpyPickles(Case):
     def test_paddle(self):
         arrays = {"w": WEIGHT, "b": np.array([1.5, -2], "f4"), "transposed": WEIGHT.T, "long": np.array([7], "i8"),
-                  "scalar": np.float32(3), "none": np.zeros((0, 2), "f4"), "big": WEIGHT.astype(">f4"), "half": WEIGHT.astype("f2")}
+                  "scalar": np.float32(3), "none": np.zeros((0, 2), "f4"), "big": WEIGHT.astype(">f4"),
+                  "half": WEIGHT.astype("f2")}
         for protocol in range(2, 6):
             checkpoint = read(paddle_file(arrays, protocol))
             self.assertEqual(list(checkpoint), list(arrays))
@@ -448,6 +453,9 @@ class NumpyPickles(Case):
             checkpoint = read(paddle_file(arrays, protocol, **{"UnpackBigParamInfor@@": large}))
             self.assertEqual(sorted(checkpoint), ["b", "w"])
             np.testing.assert_array_equal(checkpoint.tensors["w"], WEIGHT)
+        # paddle.static.save() has no names of parameters.
+        static = pickle.dumps({"w@@.0": flat, "UnpackBigParamInfor@@": {"w": {"OriginShape": (2, 3), "slices": ["w@@.0"]}}}, 2)
+        np.testing.assert_array_equal(read(static).tensors["w"], WEIGHT)
 
     def test_wrong_slices(self):
         def cut(**information):
@@ -541,9 +549,9 @@ class Npz(Case):
     def test_headers(self):
         self.assertEqual(read(npz_of(("w.npy", npy(self.HEADER, bytes(8))))).tensors["w"].shape, (2,))
         self.refused(npz_of(("w.npy", npy(self.HEADER, bytes(9)))), "of shape [2] has 9 bytes, expected 8")
-        self.refused(npz_of(("w.npy", npy(self.HEADER.replace("(2,)", "(-2,)"), bytes(8)))), "no list of at most 32 sizes")
-        self.refused(npz_of(("w.npy", npy(self.HEADER.replace("(2,)", "(1000000000000000,)"), bytes(8)))), "no list of at most 32 sizes")
-        self.refused(npz_of(("w.npy", npy(self.HEADER.replace("(2,)", "(1000000000000,)"), bytes(8)))), "expected 4000000000000")
+        for shape, problem in (("(-2,)", "no list of at most 32 sizes"), ("(1000000000000000,)", "no list of at most 32 sizes"),
+                               ("(1000000000000,)", "expected 4000000000000")):
+            self.refused(npz_of(("w.npy", npy(self.HEADER.replace("(2,)", shape), bytes(8)))), problem)
         self.refused(npz_of(("w.npy", npy("(" * 9000))), "is damaged")
         self.refused(npz_of(("w.npy", npy("(" * 60_000))), "a header of more than 10000 bytes")
         self.refused(npz_of(("w.npy", npy("(" * 100_000, version=b"\x02\x00"))), "a header of more than 10000 bytes")
@@ -552,7 +560,8 @@ class Npz(Case):
         self.refused(npz_of(("w.npy", npy("__import__('os').system('true')"))), "is damaged")
 
     def test_other_files(self):
-        self.refused(npz_of(("w.npy", npy(self.HEADER, bytes(8))), ("readme.txt", b"")), '"readme.txt" in the .npz file is no array')
+        self.refused(npz_of(("w.npy", npy(self.HEADER, bytes(8))), ("readme.txt", b"")),
+                     '"readme.txt" in the .npz file is no array')
 
     def test_duplicate_names(self):
         with warnings.catch_warnings():
@@ -591,7 +600,8 @@ class Safetensors(Case):
             file = self.file({"__metadata__": {"format": "pt"}, "w": self.entry(dtype, [2], 0, array.nbytes)}, array.tobytes())
             np.testing.assert_array_equal(read(file).tensors["w"], array)
         bits = np.array([0x3F80, 0xC020], "<u2")
-        np.testing.assert_array_equal(read(self.file({"w": self.entry("BF16", [2], 0, 4)}, bits.tobytes())).tensors["w"], [1, -2.5])
+        half = self.file({"w": self.entry("BF16", [2], 0, 4)}, bits.tobytes())
+        np.testing.assert_array_equal(read(half).tensors["w"], [1, -2.5])
 
     def test_wrong(self):
         body = bytes(8)
@@ -632,7 +642,8 @@ class Formats(Case):
             os.mkdir(os.path.join(folder, "model"))
             open(os.path.join(folder, "model", ".metadata"), "wb").close()
             for path in (folder, os.path.join(folder, "model")):
-                with self.assertRaisesRegex(CheckpointError, r"model: a distributed checkpoint.*dcp_to_torch_save\('.*model', 'model.pth'\)"):
+                with self.assertRaisesRegex(CheckpointError,
+                                            r"model: a distributed checkpoint.*dcp_to_torch_save\('.*model', 'model.pth'\)"):
                     read_checkpoint(path)
 
     def test_from_memory(self):
@@ -641,6 +652,8 @@ class Formats(Case):
             from_mapping([])
         with self.assertRaisesRegex(CheckpointError, "has the type object, expected numbers"):
             from_mapping({"w": np.array([None])})
+        with self.assertRaisesRegex(CheckpointError, "the state dict: 100001 tensors exceed the limit of 100000"):
+            from_mapping({f"w{i}": WEIGHT for i in range(100_001)})
 
 
 # ---------------------------------------------------------------- mutations

@@ -34,7 +34,8 @@ class PaddleRec(unittest.TestCase):
         imported = case.imported()
         for target, source in (("task.income.expert.2", "exp_0_2"), ("task.never_married.expert.0", "exp_0_2"),
                                ("task.never_married.expert.1", "exp_1_0"), ("task.never_married.expert.2", "exp_1_1")):
-            np.testing.assert_array_equal(imported.model.tensors[f"level.1.{target}.0.bias"], case.tensors[f"lev_1.lev_1_{source}.bias"])
+            np.testing.assert_array_equal(imported.model.tensors[f"level.1.{target}.0.bias"],
+                                          case.tensors[f"lev_1.lev_1_{source}.bias"])
         self.assertIn("lev_1.lev_1_exp_1_2.weight", imported.ignored)
 
     def test_ple_that_cannot_run(self):
@@ -47,7 +48,7 @@ class PaddleRec(unittest.TestCase):
 
     def test_ple_without_shared_experts(self):
         case = saved("ple")
-        with case.refused(self, "ple has 3 experts per task and 0 shared ones"):
+        with case.refused(self, "ple has 5 experts per task and 0 shared ones"):
             case.tensors = {name: value for name, value in case.tensors.items() if "exp_shared" not in name}
 
     def test_missing(self):
@@ -71,8 +72,21 @@ class PaddleRec(unittest.TestCase):
                 with self.assertRaises(ModelError) as caught:
                     case.imported("paddlerec")
                 last_table = tensor == "embedding_dict.2.weight"
-                self.assertIn("has 2 tables (embedding_dict)" if last_table else f'tensor "{tensor}" is missing', str(caught.exception))
+                expected = "has 2 tables (embedding_dict)" if last_table else f'tensor "{tensor}" is missing'
+                self.assertIn(expected, str(caught.exception))
                 case.tensors[tensor] = value
+
+    def test_numbers_that_no_model_has(self):
+        for name, tensor, problem in (
+            ("mmoe", "expert_999999.weight", '"expert_" and the gate "gate_0" have 1000000 experts, expected 1 to 1024'),
+            ("ple", "lev_999999.x", '"lev_" has 1000000 levels, expected 1 to 64'),
+            ("ple", "lev_0.lev_0_exp_shared_999999.weight", "have 1000003 experts, expected 1 to 1024"),
+            ("esmm", "linear_999999.weight", '"linear_" has 1000000 layers, the limit is 64'),
+            ("mmoe", "tower_out_999999.weight", '"tasks" has 2 tasks, the checkpoint has 1000000 towers'),
+        ):
+            case = saved(name)
+            with case.refused(self, problem):
+                case.tensors[tensor] = np.zeros((1, 1), "f4")
 
     def test_left_over(self):
         case = saved("aitm")

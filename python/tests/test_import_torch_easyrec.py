@@ -34,13 +34,15 @@ class TorchEasyRec(unittest.TestCase):
 
     def test_each_extraction_network_has_its_own_sizes(self):
         levels = LibraryCase("torch_easyrec_ple").model().contract["architecture"]["levels"]
-        self.assertEqual([(level["shared_expert_num"], level["specific_expert_num"], level["expert"]["hidden_units"]) for level in levels],
-                         [(1, 2, [8, 6]), (2, 1, [5])])
+        keys = ("shared_expert_num", "specific_expert_num")
+        self.assertEqual([[level[key] for key in keys] for level in levels], [[1, 2], [2, 1]])
+        self.assertEqual([level["expert"]["hidden_units"] for level in levels], [[8, 6], [5]])
         self.assertEqual([level["expert"].get("normalization", {}).get("type") for level in levels], ["layer_norm", None])
 
     def test_experts_that_differ(self):
         case = LibraryCase("torch_easyrec_ple")
-        with case.refused(self, "level.1.task.income.expert.0 is {'hidden_units': [5]", "but level.1.shared.expert.0 is {'hidden_units': [7]"):
+        with case.refused(self, "level.1.task.income.expert.0 is {'hidden_units': [5]",
+                          "but level.1.shared.expert.0 is {'hidden_units': [7]"):
             for k in range(2):
                 case.tensors[f"_extraction_nets.1._shared_layers.{k}.mlp.0.perceptron.0.weight"] = np.zeros((7, 6), "f4")
                 case.tensors[f"_extraction_nets.1._shared_layers.{k}.mlp.0.perceptron.0.bias"] = np.zeros(7, "f4")
@@ -55,7 +57,7 @@ class TorchEasyRec(unittest.TestCase):
                     case.imported("torch_easyrec")
                 expected = f'tensor "{tensor}" is missing'
                 if name == "mmoe_dice" and "tower_mlp" in tensor:      # the only one of the tower's MLP: the logit does not fit
-                    expected = '.tower.logit.weight" has shape [1, 4], expected [1, 8]' if ".0.tower" in tensor else "expected [3, 8]"
+                    expected = 'has shape [1, 4], expected [1, 8]' if ".0.tower" in tensor else "expected [3, 8]"
                 self.assertIn(expected, str(caught.exception))
                 case.tensors[tensor] = value
 
@@ -69,11 +71,24 @@ class TorchEasyRec(unittest.TestCase):
             ("mmoe", "mmoe.expert_mlps.0.mlp.1.perceptron.1.bias", "expert 0"),
             ("ple", "_extraction_nets.0._shared_gate.weight", 'the gate "level.0.shared.gate"'),
             ("dbmtl", "task_mlps.income.mlp.0.perceptron.0.bias", 'the MLP of task "income"'),
-            ("dbmtl", "embedding_group.emb_impls.__BASE__.ebc.embedding_bags.country_emb.weight", 'the embedding of feature "country"'),
+            ("dbmtl", "embedding_group.emb_impls.__BASE__.ebc.embedding_bags.country_emb.weight",
+             'the embedding of feature "country"'),
         ):
             case = LibraryCase(f"torch_easyrec_{name}")
             with case.refused(self, f'tensor "{tensor}" is missing{": " if what else ""}{what}'):
                 del case.tensors[tensor]
+
+    def test_numbers_that_no_model_has(self):
+        for name, tensor, problem in (
+            ("mmoe", "mmoe.expert_mlps.999999.x", "have 1000000 experts, expected 1 to 1024"),
+            ("mmoe", "mmoe.expert_mlps.0.mlp.999999.x", '"mmoe.expert_mlps.0.mlp." has 1000000 layers, the limit is 64'),
+            ("ple", "_extraction_nets.999999.x", '"_extraction_nets." has 1000000 levels, expected 1 to 64'),
+            ("ple", "_extraction_nets.0._shared_layers.999999.x", "have 1000002 experts, expected 1 to 1024"),
+            ("dbmtl", "task_outputs.999999.weight", '"tasks" has 3 tasks, the checkpoint has 1000000 towers'),
+        ):
+            case = LibraryCase(f"torch_easyrec_{name}")
+            with case.refused(self, problem):
+                case.tensors[tensor] = np.zeros((1, 1), "f4")
 
     def test_left_over(self):
         case = LibraryCase("torch_easyrec_mmoe_dice")

@@ -56,15 +56,16 @@ class OneHot:
             "features": [
                 {"name": "education", "kind": "sparse", "vocabulary_size": len(self.education), "lookup": {"type": "vocabulary"}},
                 {"name": "age", "kind": "dense", "transform": {"type": "min_max", "min": 0, "max": 50}},
-                {"name": "class_worker", "kind": "sparse", "vocabulary_size": len(self.workers), "lookup": {"type": "vocabulary"}},
+                {"name": "class_worker", "kind": "sparse", "vocabulary_size": len(self.workers),
+                 "lookup": {"type": "vocabulary"}},
                 {"name": "weeks_worked", "kind": "dense", "transform": {"type": "min_max", "min": 0, "max": 26}},
             ],
             "vocabularies": {"education": self.education, "class_worker": self.workers},
         }
 
     def rows(self):
-        columns = self.people.columns
-        rows = [{name: columns[name][r] for name in ("education", "age", "class_worker", "weeks_worked")} for r in range(EXAMPLES)]
+        names = ("education", "age", "class_worker", "weeks_worked")
+        rows = [{name: self.people.columns[name][r] for name in names} for r in range(EXAMPLES)]
         rows[EXAMPLES - 1]["education"] = "unheard of"
         return rows
 

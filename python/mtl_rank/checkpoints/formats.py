@@ -119,6 +119,8 @@ def _arrays(content: Mapping[Any, Any]) -> Dict[str, np.ndarray]:
 
 
 def _checked(tensors: Mapping[str, np.ndarray], what: str, attributes: Dict[str, object]) -> Checkpoint:
+    if len(tensors) > container.MAX_TENSORS:
+        raise CheckpointError(f"{what}: {len(tensors)} tensors exceed the limit of {container.MAX_TENSORS}")
     for name, array in tensors.items():
         if any("\ud800" <= c <= "\udfff" for c in name):
             raise CheckpointError(f"{what}: {ascii(name)[:200]} has half a character in the name of a tensor")

@@ -134,7 +134,7 @@ def read(data: bytes, what: str) -> Any:
     content = pickles.convert_leaves(content, convert)
     if not isinstance(content, dict):
         return content
-    return _paddle(content, what) if PADDLE_NAMES in content else content
+    return _paddle(content, what) if PADDLE_NAMES in content or PADDLE_SLICES in content else content
 
 
 # ---------------------------------------------------------------- PaddlePaddle
@@ -143,7 +143,7 @@ def read(data: bytes, what: str) -> Any:
 def _paddle(content: Dict[Any, Any], what: str) -> Dict[Any, Any]:
     """A state dict's arrays, whole and as floats."""
     slices = content.pop(PADDLE_SLICES, {})
-    content.pop(PADDLE_NAMES)
+    content.pop(PADDLE_NAMES, None)
     if not isinstance(slices, dict):
         raise CheckpointError(f'{what}: "{PADDLE_SLICES}" is no dict')
     for name, information in slices.items():

@@ -241,7 +241,8 @@ def convert_leaves(content: Any, convert: Callable[[str, Any], Any]) -> Any:
 
     def inner(items: Dict[Any, Any]) -> Dict[Any, Any]:
         if id(items) not in done:
-            done[id(items)] = {key: value if isinstance(value, dict) else convert(str(key), value) for key, value in items.items()}
+            done[id(items)] = {key: value if isinstance(value, dict) else convert(str(key), value)
+                               for key, value in items.items()}
         return done[id(items)]
 
     if not isinstance(content, dict):

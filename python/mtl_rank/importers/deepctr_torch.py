@@ -19,6 +19,7 @@ from ..contract import binary, mmoe, ple, product, shared_bottom, single_task
 from ..errors import ModelError
 from ..model import Model
 from .configuration import Configuration, Json
+from .experts import count_experts, count_layers, count_levels
 from .library import Library
 from .translation import Layer, Translation
 
@@ -80,7 +81,7 @@ def _dnn(translation: Translation, prefix: str, activation: Any) -> List[Layer]:
     """
     layers = []
     has_norm = bool(translation.checkpoint.matching(r".*\.bn\.\d+\.running_mean"))
-    for l in range(translation.checkpoint.count(f"{prefix}.linears.")):
+    for l in range(count_layers(translation, f"{prefix}.linears.")):
         alpha = f"{prefix}.activation_layers.{l}.weight" if activation == "prelu" else None
         layers.append(Layer(f"{prefix}.linears.{l}", f"{prefix}.bn.{l}" if has_norm else None, alpha))
     return layers
@@ -126,7 +127,7 @@ def _esmm(translation: Translation, config: Configuration, activation: Any) -> T
 
 
 def _mmoe(translation: Translation, config: Configuration, activation: Any) -> Tuple[Json, List[Json]]:
-    experts = translation.checkpoint.count("expert_dnn.")
+    experts = count_experts(translation, "expert_dnn.", "gate_dnn_final_layer.0")
     expert = translation.one({
         f"expert {i}": translation.mlp(_dnn(translation, f"expert_dnn.{i}", activation), f"level.0.expert.{i}", activation)
         for i in range(experts)
@@ -142,7 +143,7 @@ def _mmoe(translation: Translation, config: Configuration, activation: Any) -> T
 
 def _ple(translation: Translation, config: Configuration, activation: Any) -> Tuple[Json, List[Json]]:
     checkpoint = translation.checkpoint
-    levels = checkpoint.count("specific_experts.")
+    levels = count_levels(translation, "specific_experts.")
     specific = checkpoint.count("specific_experts.0.0.")
     shared = translation.units("specific_gate_dnn_final_layer.0.0") - specific
     if not 0 <= shared <= specific:

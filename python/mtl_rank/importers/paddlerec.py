@@ -23,6 +23,7 @@ from ..contract import aitm, binary, mmoe, ple, product, shared_bottom, single_t
 from ..errors import ModelError
 from ..model import Model
 from .configuration import Configuration, Json
+from .experts import count_experts, count_layers, count_levels
 from .library import Library
 from .translation import PADDLE, Layer, Translation
 
@@ -82,7 +83,8 @@ def _tables(translation: Translation, config: Configuration) -> None:
         raise ModelError(f'"features" has {len(config.features)} features, the checkpoint has {tables} tables (embedding_dict)')
     for i, feature in enumerate(config.features):
         if feature.setdefault("embedding", feature["name"]) != feature["name"]:
-            raise ModelError(f'feature "{feature["name"]}" shares the embedding "{feature["embedding"]}", the library has a table each')
+            raise ModelError(f'feature "{feature["name"]}" has the embedding "{feature["embedding"]}", '
+                             f"the library has a table each")
         translation.copy(f"embedding_dict.{i}.weight", f"embedding.{feature['name']}.weight",
                          f'the embedding of feature "{feature["name"]}"')
 
@@ -136,7 +138,7 @@ def _shared_bottom(translation: Translation, config: Configuration) -> Tuple[Jso
 
 def _mixture(translation: Translation, tasks: Dict[str, int], specifications: List[Json]) -> Json:
     """expert_0, ..., gate_0, ... and towers."""
-    experts = translation.checkpoint.count("expert_")
+    experts = count_experts(translation, "expert_", "gate_0")
     expert = translation.one({
         f"expert {i}": _layer(translation, f"expert_{i}", f"level.0.expert.{i}", f"expert {i}") for i in range(experts)
     })
@@ -158,11 +160,12 @@ def _ple(translation: Translation, config: Configuration) -> Tuple[Json, List[Js
     checkpoint = translation.checkpoint
     numbers = _softmax_tasks(config, checkpoint.count("tower_out_"))
     tasks = list(numbers)
-    levels = checkpoint.count("lev_")
-    specific = checkpoint.count("lev_0.lev_0_exp_0_")
+    levels = count_levels(translation, "lev_")
     shared = checkpoint.count("lev_0.lev_0_exp_shared_")
-    if not specific or not shared:
-        raise ModelError(f"{checkpoint.source}: ple has {specific} experts per task and {shared} shared ones, expected some of both")
+    specific = count_experts(translation, "lev_0.lev_0_exp_0_", "lev_0.lev_0_gate_0", shared)
+    if specific < 1 or not shared:
+        raise ModelError(f"{checkpoint.source}: ple has {specific} experts per task and {shared} shared ones, "
+                         f"expected some of both")
     experts, gates = {}, {}
     for j in range(levels):
         level = f"lev_{j}.lev_{j}"
@@ -211,7 +214,7 @@ def _esmm(translation: Translation, config: Configuration) -> Tuple[Json, List[J
     """linear_0, ... are the layers of ctr, and then those of cvr."""
     _fields(translation, config)
     tasks = _click_tasks(config, (3,))
-    layers = [f"linear_{i}" for i in range(translation.checkpoint.count("linear_"))]
+    layers = [f"linear_{i}" for i in range(count_layers(translation, "linear_"))]
     second = _second_tower(translation, layers)
     towers = {}
     for task, part in ((tasks[0]["name"], layers[:second]), (tasks[1]["name"], layers[second:])):
@@ -229,8 +232,8 @@ def _second_tower(translation: Translation, layers: List[str]) -> int:
     fits = lambda part: all(after[0] == before[1] for before, after in zip(part, part[1:])) and part[-1][1] == 2
     found = [i for i in range(1, len(layers)) if sizes[i][0] == sizes[0][0] and fits(sizes[:i]) and fits(sizes[i:])]
     if len(found) != 1:
-        raise ModelError(f"{translation.checkpoint.source}: the layers linear_0, ... have the inputs and units {sizes}, which make "
-                         f"two towers with two outputs each in {len(found)} ways, expected one")
+        raise ModelError(f"{translation.checkpoint.source}: the layers linear_0, ... have the inputs and units {sizes}, which "
+                         f"make two towers with two outputs each in {len(found)} ways, expected one")
     return found[0]
 
 
@@ -258,7 +261,8 @@ def _aitm(translation: Translation, config: Configuration) -> Tuple[Json, List[J
     bottoms, towers = {}, {}
     for task, part in zip(config.task_names(), ("click", "conversion")):
         what = f'the tower of task "{task}"'
-        bottoms[what] = translation.mlp([Layer(f"{part}_tower.layer.{n}") for n in AITM_LAYERS], f"task.{task}.bottom", "relu", what)
+        layers = [Layer(f"{part}_tower.layer.{n}") for n in AITM_LAYERS]
+        bottoms[what] = translation.mlp(layers, f"task.{task}.bottom", "relu", what)
         towers[task] = translation.tower([], f"{part}_layer.0", task, "relu", what=what)
     last = config.task_names()[1]
     info = translation.mlp([Layer("info_layer.0")], f"task.{last}.info", "relu", "the information that is passed on")

@@ -26,6 +26,7 @@ from ..errors import ModelError
 from ..model import Model
 from ..reader import as_string, quoted, type_name
 from .configuration import Configuration, Json
+from .experts import count_experts, count_layers, count_levels
 from .library import Library
 from .translation import Layer, Translation
 
@@ -95,8 +96,8 @@ def _activation(value: Any, path: str) -> Any:
     if text == "nn.gelu(approximate='tanh')":
         return "gelu_tanh"
     raise ModelError(f'"{path}" is "{value}", which has no counterpart; known are '
-                     f'{quoted(["nn.ReLU", "nn.LeakyReLU(negative_slope=0.2)", "nn.PReLU", "nn.Sigmoid", "nn.Tanh", "nn.SiLU"])}, '
-                     f'"nn.GELU", "Dice" and ""')
+                     '"nn.ReLU", "nn.LeakyReLU(negative_slope=0.2)", "nn.PReLU", "nn.Sigmoid", "nn.Tanh", "nn.SiLU", "nn.GELU", '
+                     '"Dice" and ""')
 
 
 # ---------------------------------------------------------------- the checkpoint
@@ -129,7 +130,8 @@ def _features(translation: Translation, config: Configuration) -> None:
     config.set_default("sequence", combiner="sum")
     for feature in config.of_kind("sequence"):
         if feature["combiner"] not in ("sum", "mean"):
-            raise ModelError(f'feature "{feature["name"]}" has the combiner {feature["combiner"]!r}, the library has "sum" and "mean"')
+            raise ModelError(f'feature "{feature["name"]}" has the combiner {feature["combiner"]!r}, '
+                             f'the library has "sum" and "mean"')
     for feature in config.of_kind("sparse", "sequence"):
         table = as_string(feature.get("embedding", feature["name"]), "embedding")
         if f"embedding.{table}.weight" not in translation.tensors:
@@ -142,7 +144,8 @@ def _features(translation: Translation, config: Configuration) -> None:
 def _table(checkpoint: Checkpoint, names: Tuple[str, str]) -> str:
     """The whole name of a table; in the middle of it there is a data group, and a part for users' features."""
     for table in names:
-        found = checkpoint.matching(rf"embedding_group\.emb_impls\.[^.]+\.ebc(_user)?\.embedding_bags\.{re.escape(table)}\.weight")
+        bag = rf"ebc(_user)?\.embedding_bags\.{re.escape(table)}\.weight"
+        found = checkpoint.matching(rf"embedding_group\.emb_impls\.[^.]+\.{bag}")
         if len(found) > 1:
             raise CheckpointError(f"{checkpoint.source}: table \"{table}\" is there as {quoted(found)}")
         if found:
@@ -180,7 +183,7 @@ class _Network:
     def layers(self, prefix: str, part: str) -> Tuple[List[Layer], Any]:
         """Of an MLP, and its activation."""
         activation, self.translation.layer_bias = self.mlps.of(part)
-        count = self.checkpoint.count(f"{prefix}.mlp.")
+        count = count_layers(self.translation, f"{prefix}.mlp.")
         return [self.layer(f"{prefix}.mlp.{l}.perceptron", activation) for l in range(count)], activation
 
     def mlp(self, prefix: str, target: str, part: str, what: str) -> Json:
@@ -223,9 +226,10 @@ class _Network:
 
     def mixture(self) -> Json:
         """The keys of a level of experts, as mmoe and dbmtl have it."""
-        experts = self.checkpoint.count("mmoe.expert_mlps.")
+        experts = count_experts(self.translation, "mmoe.expert_mlps.", "mmoe.gate_finals.0")
         expert = self.translation.one({
-            f"expert {i}": self.mlp(f"mmoe.expert_mlps.{i}", f"level.0.expert.{i}", "expert", f"expert {i}") for i in range(experts)
+            f"expert {i}": self.mlp(f"mmoe.expert_mlps.{i}", f"level.0.expert.{i}", "expert", f"expert {i}")
+            for i in range(experts)
         })
         hidden = self.checkpoint.has_prefix("mmoe.gate_mlps.")
         gate = self.translation.one({
@@ -241,7 +245,7 @@ class _Network:
 
     def ple(self) -> Json:
         tower = self.task_towers()
-        levels = self.checkpoint.count("_extraction_nets.")
+        levels = count_levels(self.translation, "_extraction_nets.")
         specifications = [self.ple_level(j, j == levels - 1) for j in range(levels)]
         if all(specification == specifications[0] for specification in specifications):
             return ple(**specifications[0], num_levels=levels, tower=tower)
@@ -249,8 +253,8 @@ class _Network:
 
     def ple_level(self, j: int, last: bool) -> Json:
         net = f"_extraction_nets.{j}"
-        specific = self.checkpoint.count(f"{net}._task_layers.0.")
         shared = self.checkpoint.count(f"{net}._shared_layers.")
+        specific = count_experts(self.translation, f"{net}._task_layers.0.", f"{net}._task_gates.0", shared)
         experts, gates = {}, {}
         for t, task in enumerate(self.tasks):
             for i in range(specific):
@@ -284,8 +288,8 @@ class _Network:
         related = [task for task in self.tasks if self.checkpoint.has_prefix(f"relation_mlps.{task}.")]
         reads = self.config.extra("relations", {})
         if not isinstance(reads, dict) or sorted(reads) != sorted(related):
-            raise ModelError(f'"relations" must be an object that says for the tasks {quoted(related)} which tasks their relations '
-                             f"read (relation_tower_names)")
+            raise ModelError(f'"relations" must be an object that says for the tasks {quoted(related)} which tasks their '
+                             f"relations read (relation_tower_names)")
         relations = {}
         for task in related:
             relation = self.mlp(f"relation_mlps.{task}", f"task.{task}.relation", "relation", f'the relation of task "{task}"')

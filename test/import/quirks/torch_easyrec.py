@@ -70,5 +70,6 @@ QUIRKS = [
     Quirk("dice has the statistics of its own batch norm", "torch_easyrec_mmoe_dice", _dice_of_the_row),
     Quirk("layers may have layer norm", "torch_easyrec_ple", _no_layer_norm),
     Quirk("gates of PLE weigh a task's own experts first", "torch_easyrec_ple", _shared_experts_first),
-    Quirk("a relation reads other towers in the order that it names them", "torch_easyrec_dbmtl", _relations_in_the_order_of_tasks),
+    Quirk("a relation reads other towers in the order that it names them", "torch_easyrec_dbmtl",
+          _relations_in_the_order_of_tasks),
 ]
