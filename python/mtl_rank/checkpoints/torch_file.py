@@ -166,7 +166,7 @@ def _read_zip(data: bytes, what: str, budget: Budget) -> Tuple[Any, Callable[[_S
     if len(pickled) != 1:
         hint = ""
         if "model.weights.h5" in archive.entries:
-            hint = '; it is a .keras archive: save with model.save("model.h5") of tf.keras 2 instead'
+            hint = '; it is a .keras archive: save with model.save("model.h5") instead'
         raise CheckpointError(f"{what}: the archive has no data.pkl, so it is not from torch.save{hint}")
     prefix = pickled[0][:-len("data.pkl")]
     if f"{prefix}byteorder" in archive.entries and read(f"{prefix}byteorder") != b"little":
