@@ -3,6 +3,7 @@
 import hashlib
 import json
 import unittest
+from unittest import mock
 
 import numpy as np
 
@@ -131,6 +132,20 @@ class Refused(unittest.TestCase):
         ):
             with self.subTest(change):
                 self.assert_refused(join({**header, "a": {**header["a"], **change}}, body), message)
+
+        for change in ({"dtype": ["I64"]}, {"dtype": None}, {"shape": [0, 1 << 62, 1 << 62], "data_offsets": [0, 0]}):
+            with self.subTest(change):
+                self.assert_refused(join({**header, "a": {**header["a"], **change}}, body), '^tensor "a" has the (dtype|shape) ')
+
+    def test_numbers_of_many_digits(self):
+        self.assert_refused(join(b'{"a": ' + b"1" * 5_000 + b"}", b""), "^(the header is not JSON|the safetensors file has no)")
+
+    def test_tensors_over_each_other_are_not_all_copied(self):
+        header, body = parts(container.encode({}, {"w": np.zeros(1_000, "f4")}))
+        header.update({f"w{i}": header["w"] for i in range(1_000)})
+        with mock.patch.object(container, "stored_array", wraps=container.stored_array) as stored:
+            self.assert_refused(join(header, body), '^tensor "w0" begins at byte 0 of the data, expected 4000$')
+        self.assertLess(stored.call_count, 5)
 
     def test_weights_that_are_not_finite(self):
         for value in (np.nan, np.inf, -np.inf, 1e39):
