@@ -216,6 +216,442 @@ COMMENT ON FUNCTION mtl_verify(text) IS
 
 
 --
+-- metrics
+--
+
+-- Aggregates over labels and scores; each function exists per type of label (a condition, or a number) and, where the type of the score
+-- matters, per type of score. Other numbers are cast by the parser.
+--
+-- IMMUTABLE and PARALLEL SAFE: a result depends on the rows alone, not on their order, nor on how workers share them. (Temporary
+-- files, as a sort has them, are the only thing outside.) Not STRICT: the first call gets no state, and rows without a label or a score
+-- leave it as it is.
+--
+-- FINALFUNC_MODIFY is READ_ONLY, the default: results may be asked for between rows, as OVER (ORDER BY ...) does.
+--
+-- SSPACE: what the state of a small group takes. That of a large one is bounded by work_mem, for all groups together.
+
+-- tallies: the states of mtl_auc, mtl_gauc and mtl_ndcg
+
+CREATE FUNCTION mtl_tally_combine(internal, internal) RETURNS internal
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION mtl_tally_combine(internal, internal) IS 'aggregates: adds the rows that another process has counted';
+
+-- STRICT, as PostgreSQL wants it: there is no part without a state.
+CREATE FUNCTION mtl_tally_serialize(internal) RETURNS bytea
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION mtl_tally_serialize(internal) IS 'aggregates: hands the rows that were counted to another process';
+
+CREATE FUNCTION mtl_tally_deserialize(bytea, internal) RETURNS internal
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION mtl_tally_deserialize(bytea, internal) IS 'aggregates: takes the rows that another process has counted';
+
+-- sums: the states of mtl_logloss and mtl_calibration
+
+CREATE FUNCTION mtl_sums_combine(internal, internal) RETURNS internal
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION mtl_sums_combine(internal, internal) IS 'aggregates: adds the sums of another process';
+
+CREATE FUNCTION mtl_sums_serialize(internal) RETURNS bytea
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION mtl_sums_serialize(internal) IS 'aggregates: hands sums to another process';
+
+CREATE FUNCTION mtl_sums_deserialize(bytea, internal) RETURNS internal
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION mtl_sums_deserialize(bytea, internal) IS 'aggregates: takes the sums of another process';
+
+-- mtl_auc
+
+CREATE FUNCTION mtl_auc_add(internal, boolean, double precision) RETURNS internal
+	AS 'MODULE_PATHNAME', 'mtl_auc_add_boolean' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION mtl_auc_add(internal, boolean, double precision) IS 'mtl_auc: adds a row';
+
+CREATE FUNCTION mtl_auc_add(internal, double precision, double precision) RETURNS internal
+	AS 'MODULE_PATHNAME', 'mtl_auc_add_double' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION mtl_auc_add(internal, double precision, double precision) IS 'mtl_auc: adds a row';
+
+CREATE FUNCTION mtl_auc_result(internal) RETURNS double precision
+	AS 'MODULE_PATHNAME', 'mtl_auc_result' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION mtl_auc_result(internal) IS 'mtl_auc: the area';
+
+CREATE AGGREGATE mtl_auc(label boolean, score double precision) (
+	SFUNC = mtl_auc_add,
+	STYPE = internal,
+	SSPACE = 1024,
+	FINALFUNC = mtl_auc_result,
+	COMBINEFUNC = mtl_tally_combine,
+	SERIALFUNC = mtl_tally_serialize,
+	DESERIALFUNC = mtl_tally_deserialize,
+	PARALLEL = SAFE
+);
+COMMENT ON AGGREGATE mtl_auc(boolean, double precision) IS
+	'area under the ROC curve, ties counted half; NULL if all labels are the same';
+
+CREATE AGGREGATE mtl_auc(label double precision, score double precision) (
+	SFUNC = mtl_auc_add,
+	STYPE = internal,
+	SSPACE = 1024,
+	FINALFUNC = mtl_auc_result,
+	COMBINEFUNC = mtl_tally_combine,
+	SERIALFUNC = mtl_tally_serialize,
+	DESERIALFUNC = mtl_tally_deserialize,
+	PARALLEL = SAFE
+);
+COMMENT ON AGGREGATE mtl_auc(double precision, double precision) IS
+	'area under the ROC curve, ties counted half; NULL if all labels are the same';
+
+-- mtl_gauc
+
+CREATE FUNCTION mtl_gauc_add(internal, boolean, double precision, anyelement) RETURNS internal
+	AS 'MODULE_PATHNAME', 'mtl_gauc_add_boolean' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION mtl_gauc_add(internal, boolean, double precision, anyelement) IS 'mtl_gauc: adds a row';
+
+CREATE FUNCTION mtl_gauc_add(internal, boolean, double precision, anyelement, text) RETURNS internal
+	AS 'MODULE_PATHNAME', 'mtl_gauc_add_boolean' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION mtl_gauc_add(internal, boolean, double precision, anyelement, text) IS 'mtl_gauc: adds a row';
+
+CREATE FUNCTION mtl_gauc_add(internal, double precision, double precision, anyelement) RETURNS internal
+	AS 'MODULE_PATHNAME', 'mtl_gauc_add_double' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION mtl_gauc_add(internal, double precision, double precision, anyelement) IS 'mtl_gauc: adds a row';
+
+CREATE FUNCTION mtl_gauc_add(internal, double precision, double precision, anyelement, text) RETURNS internal
+	AS 'MODULE_PATHNAME', 'mtl_gauc_add_double' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION mtl_gauc_add(internal, double precision, double precision, anyelement, text) IS 'mtl_gauc: adds a row';
+
+CREATE FUNCTION mtl_gauc_result(internal) RETURNS double precision
+	AS 'MODULE_PATHNAME', 'mtl_gauc_result' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION mtl_gauc_result(internal) IS 'mtl_gauc: the mean';
+
+CREATE AGGREGATE mtl_gauc(label boolean, score double precision, "group" anyelement) (
+	SFUNC = mtl_gauc_add,
+	STYPE = internal,
+	SSPACE = 1024,
+	FINALFUNC = mtl_gauc_result,
+	COMBINEFUNC = mtl_tally_combine,
+	SERIALFUNC = mtl_tally_serialize,
+	DESERIALFUNC = mtl_tally_deserialize,
+	PARALLEL = SAFE
+);
+COMMENT ON AGGREGATE mtl_gauc(boolean, double precision, anyelement) IS
+	'mean of the areas under the ROC curves within groups, weighted by their rows; NULL if no group has both labels';
+
+CREATE AGGREGATE mtl_gauc(label boolean, score double precision, "group" anyelement, weighting text) (
+	SFUNC = mtl_gauc_add,
+	STYPE = internal,
+	SSPACE = 1024,
+	FINALFUNC = mtl_gauc_result,
+	COMBINEFUNC = mtl_tally_combine,
+	SERIALFUNC = mtl_tally_serialize,
+	DESERIALFUNC = mtl_tally_deserialize,
+	PARALLEL = SAFE
+);
+COMMENT ON AGGREGATE mtl_gauc(boolean, double precision, anyelement, text) IS
+	'mean of the areas under the ROC curves within groups, weighted by their rows ("impressions") or positive rows ("clicks")';
+
+CREATE AGGREGATE mtl_gauc(label double precision, score double precision, "group" anyelement) (
+	SFUNC = mtl_gauc_add,
+	STYPE = internal,
+	SSPACE = 1024,
+	FINALFUNC = mtl_gauc_result,
+	COMBINEFUNC = mtl_tally_combine,
+	SERIALFUNC = mtl_tally_serialize,
+	DESERIALFUNC = mtl_tally_deserialize,
+	PARALLEL = SAFE
+);
+COMMENT ON AGGREGATE mtl_gauc(double precision, double precision, anyelement) IS
+	'mean of the areas under the ROC curves within groups, weighted by their rows; NULL if no group has both labels';
+
+CREATE AGGREGATE mtl_gauc(label double precision, score double precision, "group" anyelement, weighting text) (
+	SFUNC = mtl_gauc_add,
+	STYPE = internal,
+	SSPACE = 1024,
+	FINALFUNC = mtl_gauc_result,
+	COMBINEFUNC = mtl_tally_combine,
+	SERIALFUNC = mtl_tally_serialize,
+	DESERIALFUNC = mtl_tally_deserialize,
+	PARALLEL = SAFE
+);
+COMMENT ON AGGREGATE mtl_gauc(double precision, double precision, anyelement, text) IS
+	'mean of the areas under the ROC curves within groups, weighted by their rows ("impressions") or positive rows ("clicks")';
+
+-- mtl_ndcg
+
+CREATE FUNCTION mtl_ndcg_add(internal, boolean, double precision, integer, anyelement) RETURNS internal
+	AS 'MODULE_PATHNAME', 'mtl_ndcg_add_boolean' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION mtl_ndcg_add(internal, boolean, double precision, integer, anyelement) IS 'mtl_ndcg: adds a row';
+
+CREATE FUNCTION mtl_ndcg_add(internal, double precision, double precision, integer, anyelement) RETURNS internal
+	AS 'MODULE_PATHNAME', 'mtl_ndcg_add_double' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION mtl_ndcg_add(internal, double precision, double precision, integer, anyelement) IS 'mtl_ndcg: adds a row';
+
+CREATE FUNCTION mtl_ndcg_result(internal) RETURNS double precision
+	AS 'MODULE_PATHNAME', 'mtl_ndcg_result' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION mtl_ndcg_result(internal) IS 'mtl_ndcg: the mean';
+
+CREATE AGGREGATE mtl_ndcg(label boolean, score double precision, k integer, "group" anyelement) (
+	SFUNC = mtl_ndcg_add,
+	STYPE = internal,
+	SSPACE = 1024,
+	FINALFUNC = mtl_ndcg_result,
+	COMBINEFUNC = mtl_tally_combine,
+	SERIALFUNC = mtl_tally_serialize,
+	DESERIALFUNC = mtl_tally_deserialize,
+	PARALLEL = SAFE
+);
+COMMENT ON AGGREGATE mtl_ndcg(boolean, double precision, integer, anyelement) IS
+	'mean over groups of the normalized discounted cumulative gain of the first k ranks (NULL: all), ties averaged';
+
+CREATE AGGREGATE mtl_ndcg(label double precision, score double precision, k integer, "group" anyelement) (
+	SFUNC = mtl_ndcg_add,
+	STYPE = internal,
+	SSPACE = 1024,
+	FINALFUNC = mtl_ndcg_result,
+	COMBINEFUNC = mtl_tally_combine,
+	SERIALFUNC = mtl_tally_serialize,
+	DESERIALFUNC = mtl_tally_deserialize,
+	PARALLEL = SAFE
+);
+COMMENT ON AGGREGATE mtl_ndcg(double precision, double precision, integer, anyelement) IS
+	'mean over groups of the normalized discounted cumulative gain of the first k ranks (NULL: all), ties averaged';
+
+-- mtl_logloss
+
+-- The type of the score decides how near to 0 and 1 it can come.
+
+CREATE FUNCTION mtl_logloss_add(internal, boolean, real) RETURNS internal
+	AS 'MODULE_PATHNAME', 'mtl_logloss_add_boolean_real' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION mtl_logloss_add(internal, boolean, real) IS 'mtl_logloss: adds a row';
+
+CREATE FUNCTION mtl_logloss_add(internal, boolean, real, double precision) RETURNS internal
+	AS 'MODULE_PATHNAME', 'mtl_logloss_add_boolean_real' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION mtl_logloss_add(internal, boolean, real, double precision) IS 'mtl_logloss: adds a row with a weight';
+
+CREATE FUNCTION mtl_logloss_add(internal, boolean, double precision) RETURNS internal
+	AS 'MODULE_PATHNAME', 'mtl_logloss_add_boolean_double' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION mtl_logloss_add(internal, boolean, double precision) IS 'mtl_logloss: adds a row';
+
+CREATE FUNCTION mtl_logloss_add(internal, boolean, double precision, double precision) RETURNS internal
+	AS 'MODULE_PATHNAME', 'mtl_logloss_add_boolean_double' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION mtl_logloss_add(internal, boolean, double precision, double precision) IS 'mtl_logloss: adds a row with a weight';
+
+CREATE FUNCTION mtl_logloss_add(internal, double precision, real) RETURNS internal
+	AS 'MODULE_PATHNAME', 'mtl_logloss_add_double_real' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION mtl_logloss_add(internal, double precision, real) IS 'mtl_logloss: adds a row';
+
+CREATE FUNCTION mtl_logloss_add(internal, double precision, real, double precision) RETURNS internal
+	AS 'MODULE_PATHNAME', 'mtl_logloss_add_double_real' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION mtl_logloss_add(internal, double precision, real, double precision) IS 'mtl_logloss: adds a row with a weight';
+
+CREATE FUNCTION mtl_logloss_add(internal, double precision, double precision) RETURNS internal
+	AS 'MODULE_PATHNAME', 'mtl_logloss_add_double_double' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION mtl_logloss_add(internal, double precision, double precision) IS 'mtl_logloss: adds a row';
+
+CREATE FUNCTION mtl_logloss_add(internal, double precision, double precision, double precision) RETURNS internal
+	AS 'MODULE_PATHNAME', 'mtl_logloss_add_double_double' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION mtl_logloss_add(internal, double precision, double precision, double precision) IS 'mtl_logloss: adds a row with a weight';
+
+CREATE FUNCTION mtl_logloss_result(internal) RETURNS double precision
+	AS 'MODULE_PATHNAME', 'mtl_logloss_result' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION mtl_logloss_result(internal) IS 'mtl_logloss: the mean';
+
+CREATE AGGREGATE mtl_logloss(label boolean, score real) (
+	SFUNC = mtl_logloss_add,
+	STYPE = internal,
+	SSPACE = 1120,
+	FINALFUNC = mtl_logloss_result,
+	COMBINEFUNC = mtl_sums_combine,
+	SERIALFUNC = mtl_sums_serialize,
+	DESERIALFUNC = mtl_sums_deserialize,
+	PARALLEL = SAFE
+);
+COMMENT ON AGGREGATE mtl_logloss(boolean, real) IS
+	'mean negative log-likelihood of the labels, scores clipped by the epsilon of their type';
+
+CREATE AGGREGATE mtl_logloss(label boolean, score real, weight double precision) (
+	SFUNC = mtl_logloss_add,
+	STYPE = internal,
+	SSPACE = 1120,
+	FINALFUNC = mtl_logloss_result,
+	COMBINEFUNC = mtl_sums_combine,
+	SERIALFUNC = mtl_sums_serialize,
+	DESERIALFUNC = mtl_sums_deserialize,
+	PARALLEL = SAFE
+);
+COMMENT ON AGGREGATE mtl_logloss(boolean, real, double precision) IS
+	'weighted mean negative log-likelihood of the labels, scores clipped by the epsilon of their type';
+
+CREATE AGGREGATE mtl_logloss(label boolean, score double precision) (
+	SFUNC = mtl_logloss_add,
+	STYPE = internal,
+	SSPACE = 1120,
+	FINALFUNC = mtl_logloss_result,
+	COMBINEFUNC = mtl_sums_combine,
+	SERIALFUNC = mtl_sums_serialize,
+	DESERIALFUNC = mtl_sums_deserialize,
+	PARALLEL = SAFE
+);
+COMMENT ON AGGREGATE mtl_logloss(boolean, double precision) IS
+	'mean negative log-likelihood of the labels, scores clipped by the epsilon of their type';
+
+CREATE AGGREGATE mtl_logloss(label boolean, score double precision, weight double precision) (
+	SFUNC = mtl_logloss_add,
+	STYPE = internal,
+	SSPACE = 1120,
+	FINALFUNC = mtl_logloss_result,
+	COMBINEFUNC = mtl_sums_combine,
+	SERIALFUNC = mtl_sums_serialize,
+	DESERIALFUNC = mtl_sums_deserialize,
+	PARALLEL = SAFE
+);
+COMMENT ON AGGREGATE mtl_logloss(boolean, double precision, double precision) IS
+	'weighted mean negative log-likelihood of the labels, scores clipped by the epsilon of their type';
+
+CREATE AGGREGATE mtl_logloss(label double precision, score real) (
+	SFUNC = mtl_logloss_add,
+	STYPE = internal,
+	SSPACE = 1120,
+	FINALFUNC = mtl_logloss_result,
+	COMBINEFUNC = mtl_sums_combine,
+	SERIALFUNC = mtl_sums_serialize,
+	DESERIALFUNC = mtl_sums_deserialize,
+	PARALLEL = SAFE
+);
+COMMENT ON AGGREGATE mtl_logloss(double precision, real) IS
+	'mean negative log-likelihood of the labels, scores clipped by the epsilon of their type';
+
+CREATE AGGREGATE mtl_logloss(label double precision, score real, weight double precision) (
+	SFUNC = mtl_logloss_add,
+	STYPE = internal,
+	SSPACE = 1120,
+	FINALFUNC = mtl_logloss_result,
+	COMBINEFUNC = mtl_sums_combine,
+	SERIALFUNC = mtl_sums_serialize,
+	DESERIALFUNC = mtl_sums_deserialize,
+	PARALLEL = SAFE
+);
+COMMENT ON AGGREGATE mtl_logloss(double precision, real, double precision) IS
+	'weighted mean negative log-likelihood of the labels, scores clipped by the epsilon of their type';
+
+CREATE AGGREGATE mtl_logloss(label double precision, score double precision) (
+	SFUNC = mtl_logloss_add,
+	STYPE = internal,
+	SSPACE = 1120,
+	FINALFUNC = mtl_logloss_result,
+	COMBINEFUNC = mtl_sums_combine,
+	SERIALFUNC = mtl_sums_serialize,
+	DESERIALFUNC = mtl_sums_deserialize,
+	PARALLEL = SAFE
+);
+COMMENT ON AGGREGATE mtl_logloss(double precision, double precision) IS
+	'mean negative log-likelihood of the labels, scores clipped by the epsilon of their type';
+
+CREATE AGGREGATE mtl_logloss(label double precision, score double precision, weight double precision) (
+	SFUNC = mtl_logloss_add,
+	STYPE = internal,
+	SSPACE = 1120,
+	FINALFUNC = mtl_logloss_result,
+	COMBINEFUNC = mtl_sums_combine,
+	SERIALFUNC = mtl_sums_serialize,
+	DESERIALFUNC = mtl_sums_deserialize,
+	PARALLEL = SAFE
+);
+COMMENT ON AGGREGATE mtl_logloss(double precision, double precision, double precision) IS
+	'weighted mean negative log-likelihood of the labels, scores clipped by the epsilon of their type';
+
+-- mtl_calibration
+
+CREATE TYPE mtl_calibration_bin AS (
+	lower double precision,
+	upper double precision,
+	rows bigint,
+	observed double precision,
+	predicted double precision
+);
+COMMENT ON TYPE mtl_calibration_bin IS 'rows whose scores are above lower and up to upper; means of their labels and scores, NULL without rows';
+
+CREATE TYPE mtl_calibration_report AS (
+	rows bigint,
+	observed double precision,
+	predicted double precision,
+	ratio double precision,
+	ece double precision,
+	bins mtl_calibration_bin[]
+);
+COMMENT ON TYPE mtl_calibration_report IS 'means of labels and scores, the first over the second, expected calibration error, and bins';
+
+CREATE FUNCTION mtl_calibration_add(internal, boolean, double precision) RETURNS internal
+	AS 'MODULE_PATHNAME', 'mtl_calibration_add_boolean' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION mtl_calibration_add(internal, boolean, double precision) IS 'mtl_calibration: adds a row';
+
+CREATE FUNCTION mtl_calibration_add(internal, boolean, double precision, integer) RETURNS internal
+	AS 'MODULE_PATHNAME', 'mtl_calibration_add_boolean' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION mtl_calibration_add(internal, boolean, double precision, integer) IS 'mtl_calibration: adds a row';
+
+CREATE FUNCTION mtl_calibration_add(internal, double precision, double precision) RETURNS internal
+	AS 'MODULE_PATHNAME', 'mtl_calibration_add_double' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION mtl_calibration_add(internal, double precision, double precision) IS 'mtl_calibration: adds a row';
+
+CREATE FUNCTION mtl_calibration_add(internal, double precision, double precision, integer) RETURNS internal
+	AS 'MODULE_PATHNAME', 'mtl_calibration_add_double' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION mtl_calibration_add(internal, double precision, double precision, integer) IS 'mtl_calibration: adds a row';
+
+CREATE FUNCTION mtl_calibration_result(internal) RETURNS mtl_calibration_report
+	AS 'MODULE_PATHNAME', 'mtl_calibration_result' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION mtl_calibration_result(internal) IS 'mtl_calibration: the report';
+
+CREATE AGGREGATE mtl_calibration(label boolean, score double precision) (
+	SFUNC = mtl_calibration_add,
+	STYPE = internal,
+	SSPACE = 5704,
+	FINALFUNC = mtl_calibration_result,
+	COMBINEFUNC = mtl_sums_combine,
+	SERIALFUNC = mtl_sums_serialize,
+	DESERIALFUNC = mtl_sums_deserialize,
+	PARALLEL = SAFE
+);
+COMMENT ON AGGREGATE mtl_calibration(boolean, double precision) IS
+	'whether scores are as frequent as they say: means of labels and scores, overall and in 10 bins of equal width';
+
+CREATE AGGREGATE mtl_calibration(label boolean, score double precision, bins integer) (
+	SFUNC = mtl_calibration_add,
+	STYPE = internal,
+	SSPACE = 5704,
+	FINALFUNC = mtl_calibration_result,
+	COMBINEFUNC = mtl_sums_combine,
+	SERIALFUNC = mtl_sums_serialize,
+	DESERIALFUNC = mtl_sums_deserialize,
+	PARALLEL = SAFE
+);
+COMMENT ON AGGREGATE mtl_calibration(boolean, double precision, integer) IS
+	'whether scores are as frequent as they say: means of labels and scores, overall and in bins of equal width';
+
+CREATE AGGREGATE mtl_calibration(label double precision, score double precision) (
+	SFUNC = mtl_calibration_add,
+	STYPE = internal,
+	SSPACE = 5704,
+	FINALFUNC = mtl_calibration_result,
+	COMBINEFUNC = mtl_sums_combine,
+	SERIALFUNC = mtl_sums_serialize,
+	DESERIALFUNC = mtl_sums_deserialize,
+	PARALLEL = SAFE
+);
+COMMENT ON AGGREGATE mtl_calibration(double precision, double precision) IS
+	'whether scores are as frequent as they say: means of labels and scores, overall and in 10 bins of equal width';
+
+CREATE AGGREGATE mtl_calibration(label double precision, score double precision, bins integer) (
+	SFUNC = mtl_calibration_add,
+	STYPE = internal,
+	SSPACE = 5704,
+	FINALFUNC = mtl_calibration_result,
+	COMBINEFUNC = mtl_sums_combine,
+	SERIALFUNC = mtl_sums_serialize,
+	DESERIALFUNC = mtl_sums_deserialize,
+	PARALLEL = SAFE
+);
+COMMENT ON AGGREGATE mtl_calibration(double precision, double precision, integer) IS
+	'whether scores are as frequent as they say: means of labels and scores, overall and in bins of equal width';
+
+
+--
 -- registry: tables
 --
 

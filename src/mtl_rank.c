@@ -1,6 +1,6 @@
 /*
  * mtl_rank.c
- *	  The module: magic, settings.
+ *	  The module: magic, settings, callbacks.
  */
 #include "postgres.h"
 
@@ -10,6 +10,7 @@
 #include "compat.h"
 #include "cache/model_cache.h"
 #include "engine/kernel.h"
+#include "metrics/handover.h"
 #include "model/model_value.h"
 
 MTL_RANK_MODULE_MAGIC;
@@ -54,4 +55,6 @@ _PG_init(void)
 							PGC_SUSET, GUC_UNIT_KB, NULL, NULL, NULL);
 
 	MarkGUCPrefixReserved("mtl_rank");
+
+	HandoverInit();
 }

@@ -29,24 +29,6 @@
 #define MANTISSA_BITS	52
 #define EXPONENT_BIAS	1023
 
-static double
-DoubleFromBits(uint64 bits)
-{
-	double		value;
-
-	memcpy(&value, &bits, sizeof(value));
-	return value;
-}
-
-static uint64
-BitsOfDouble(double value)
-{
-	uint64		bits;
-
-	memcpy(&bits, &value, sizeof(bits));
-	return bits;
-}
-
 /* 2^n for -1022 <= n <= 1023. */
 static double
 PowerOfTwo(int n)
