@@ -88,11 +88,14 @@ GroupMake(const GroupType *type, Datum datum, bool isnull)
 	return group;
 }
 
-static bool
+/* Then they are equal; without this they may be, as 1.0 and 1.00 are. */
+static inline bool
 SameBytes(const GroupType *type, const Group *a, const Group *b)
 {
 	if (a->isnull || b->isnull)
 		return a->isnull && b->isnull;
+	if (type->typbyval)
+		return a->datum == b->datum;
 	return a->size == b->size && memcmp(GroupBytes(type, a), GroupBytes(type, b), a->size) == 0;
 }
 
