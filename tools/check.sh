@@ -5,7 +5,7 @@ set -euo pipefail
 # shellcheck source-path=SCRIPTDIR
 . "$(dirname "$0")/server.sh"
 
-steps="clang regress isolation pgtap tap python import oracle fuzz"	# between building and the sanitizers
+steps="clang regress isolation pgtap tap python import oracle metrics fuzz"	# between building and the sanitizers
 STEPS=${STEPS:-build $steps asan}
 results=$build/results
 export FUZZ_COUNT=${FUZZ_COUNT:-100000}
@@ -135,6 +135,11 @@ compare_with_oracle() {
 step_oracle() {
 	fresh_database oracle mtl_rank
 	test_program test/oracle compare_with_oracle
+}
+
+step_metrics() {
+	fresh_database metrics mtl_rank
+	test_program test/metrics "$PYTHON" test/metrics/check.py
 }
 
 step_fuzz() {

@@ -49,6 +49,7 @@ find_missing() {
 		need libtap-parser-sourcehandler-pgtap-perl pg_prove --version
 		need libipc-run-perl perl -MIPC::Run -e 1
 		need python3-numpy "$PYTHON" -c 'import numpy'
+		need python3-sklearn "$PYTHON" -c 'import sklearn'
 	fi
 }
 

@@ -10,11 +10,12 @@ loaded in three orders. Each metric of each set is computed
 * with 0 to 4 parallel workers, with the default work_mem and with the smallest one, in which the large sets spill;
 
 and must have the same bits each time, be within 1e-9 of the definition in numpy (definitions.py), and that in turn of what
-scikit-learn computes. Exits with 1 when anything differs.
+scikit-learn computes. Sums are compared with exact ones. Exits with 1 when anything differs.
 """
 
 import argparse
 import json
+import math
 import os
 import shlex
 import subprocess
@@ -247,6 +248,23 @@ def check_bins(check, sets):
                 check.near(what + ": predicted, scikit-learn", wanted[2], predicted)
 
 
+def check_sums(check, rng):
+    """Sums are exact and rounded once, as math.fsum has them, whatever the exponents."""
+    half, tiny, ulp = 0.5, 5e-324, 2.0 ** -53
+    cases = [[half, ulp / 2], [half, ulp / 2, tiny], [half + ulp, ulp / 2], [half + ulp, ulp / 2, tiny], [half, -0.0],
+             [tiny], [tiny] * 3, [2.0 ** -1022, tiny], [2.0 ** -1022 - tiny, tiny], [1 - ulp] * 2049, [1.0] * 4097]
+    for _ in range(200):
+        n = int(rng.integers(1, 200))
+        cases.append([float(x) for x in np.ldexp(rng.random(n), -rng.integers(0, int(rng.choice([2, 60, 1100])), n))])
+    lines = ["SET client_min_messages = warning;", "DROP TABLE IF EXISTS metric_sums;",
+             "CREATE UNLOGGED TABLE metric_sums (number int, score float8);", "COPY metric_sums FROM STDIN;"]
+    lines += ["%d\t%r" % (number, x) for number, case in enumerate(cases) for x in case]
+    lines += ["\\.", "SELECT json_agg((c).predicted::text ORDER BY number)"
+              " FROM (SELECT number, mtl_calibration(true, score, 1) AS c FROM metric_sums GROUP BY number) s;"]
+    for case, mean in zip(cases, json.loads(psql("\n".join(lines) + "\n"))):
+        check.equal("sum of %r" % case[:3], float(mean), math.fsum(case) / len(case))
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--seed", type=int, default=1)
@@ -284,6 +302,7 @@ def main():
             check.equal("set %d, %s: values" % (s.number, name), len(given), len(configs) * (2 if s.number in large else 1))
     check_values(check, sets, values, metrics)
     check_bins(check, sets)
+    check_sums(check, rng)
 
     for failure in check.failures[:50]:
         print(failure)

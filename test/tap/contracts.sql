@@ -6,7 +6,7 @@
 \set ON_ERROR_STOP on
 
 BEGIN;
-SELECT plan(28);
+SELECT plan(34);
 
 CREATE TEMP VIEW member AS
 	SELECT d.classid, d.objid, pg_describe_object(d.classid, d.objid, 0) AS description
@@ -28,6 +28,20 @@ SELECT results_eq(
 	   ORDER BY oid::regprocedure::text COLLATE "C" $$,
 	$$ VALUES
 		('mtl_activate(text,integer)', 'v', false, 'u', false, 'plpgsql'),
+		('mtl_auc(boolean,double precision)', 'i', false, 's', false, 'internal'),
+		('mtl_auc(double precision,double precision)', 'i', false, 's', false, 'internal'),
+		('mtl_auc_add(internal,boolean,double precision)', 'i', false, 's', false, 'c'),
+		('mtl_auc_add(internal,double precision,double precision)', 'i', false, 's', false, 'c'),
+		('mtl_auc_result(internal)', 'i', false, 's', false, 'c'),
+		('mtl_calibration(boolean,double precision)', 'i', false, 's', false, 'internal'),
+		('mtl_calibration(boolean,double precision,integer)', 'i', false, 's', false, 'internal'),
+		('mtl_calibration(double precision,double precision)', 'i', false, 's', false, 'internal'),
+		('mtl_calibration(double precision,double precision,integer)', 'i', false, 's', false, 'internal'),
+		('mtl_calibration_add(internal,boolean,double precision)', 'i', false, 's', false, 'c'),
+		('mtl_calibration_add(internal,boolean,double precision,integer)', 'i', false, 's', false, 'c'),
+		('mtl_calibration_add(internal,double precision,double precision)', 'i', false, 's', false, 'c'),
+		('mtl_calibration_add(internal,double precision,double precision,integer)', 'i', false, 's', false, 'c'),
+		('mtl_calibration_result(internal)', 'i', false, 's', false, 'c'),
 		('mtl_check_name(text)', 'i', false, 's', false, 'plpgsql'),
 		('mtl_describe(mtl_model)', 'i', true, 's', false, 'c'),
 		('mtl_describe(text)', 's', true, 's', false, 'c'),
@@ -37,7 +51,33 @@ SELECT results_eq(
 		('mtl_features(text)', 's', true, 's', false, 'c'),
 		('mtl_gates(mtl_model,"any")', 'i', true, 's', true, 'c'),
 		('mtl_gates(text,"any")', 's', true, 's', true, 'c'),
+		('mtl_gauc(boolean,double precision,anyelement)', 'i', false, 's', false, 'internal'),
+		('mtl_gauc(boolean,double precision,anyelement,text)', 'i', false, 's', false, 'internal'),
+		('mtl_gauc(double precision,double precision,anyelement)', 'i', false, 's', false, 'internal'),
+		('mtl_gauc(double precision,double precision,anyelement,text)', 'i', false, 's', false, 'internal'),
+		('mtl_gauc_add(internal,boolean,double precision,anyelement)', 'i', false, 's', false, 'c'),
+		('mtl_gauc_add(internal,boolean,double precision,anyelement,text)', 'i', false, 's', false, 'c'),
+		('mtl_gauc_add(internal,double precision,double precision,anyelement)', 'i', false, 's', false, 'c'),
+		('mtl_gauc_add(internal,double precision,double precision,anyelement,text)', 'i', false, 's', false, 'c'),
+		('mtl_gauc_result(internal)', 'i', false, 's', false, 'c'),
 		('mtl_lock_model(text)', 'v', false, 'u', false, 'plpgsql'),
+		('mtl_logloss(boolean,double precision)', 'i', false, 's', false, 'internal'),
+		('mtl_logloss(boolean,double precision,double precision)', 'i', false, 's', false, 'internal'),
+		('mtl_logloss(boolean,real)', 'i', false, 's', false, 'internal'),
+		('mtl_logloss(boolean,real,double precision)', 'i', false, 's', false, 'internal'),
+		('mtl_logloss(double precision,double precision)', 'i', false, 's', false, 'internal'),
+		('mtl_logloss(double precision,double precision,double precision)', 'i', false, 's', false, 'internal'),
+		('mtl_logloss(double precision,real)', 'i', false, 's', false, 'internal'),
+		('mtl_logloss(double precision,real,double precision)', 'i', false, 's', false, 'internal'),
+		('mtl_logloss_add(internal,boolean,double precision)', 'i', false, 's', false, 'c'),
+		('mtl_logloss_add(internal,boolean,double precision,double precision)', 'i', false, 's', false, 'c'),
+		('mtl_logloss_add(internal,boolean,real)', 'i', false, 's', false, 'c'),
+		('mtl_logloss_add(internal,boolean,real,double precision)', 'i', false, 's', false, 'c'),
+		('mtl_logloss_add(internal,double precision,double precision)', 'i', false, 's', false, 'c'),
+		('mtl_logloss_add(internal,double precision,double precision,double precision)', 'i', false, 's', false, 'c'),
+		('mtl_logloss_add(internal,double precision,real)', 'i', false, 's', false, 'c'),
+		('mtl_logloss_add(internal,double precision,real,double precision)', 'i', false, 's', false, 'c'),
+		('mtl_logloss_result(internal)', 'i', false, 's', false, 'c'),
 		('mtl_model_from_bytea(bytea)', 'i', true, 's', false, 'c'),
 		('mtl_model_in(cstring)', 'i', true, 's', false, 'c'),
 		('mtl_model_out(mtl_model)', 'i', true, 's', false, 'c'),
@@ -45,6 +85,11 @@ SELECT results_eq(
 		('mtl_model_send(mtl_model)', 'i', true, 's', false, 'c'),
 		('mtl_model_to_bytea(mtl_model)', 'i', true, 's', false, 'c'),
 		('mtl_move_pointer(text,integer,text,integer)', 'v', false, 'u', false, 'plpgsql'),
+		('mtl_ndcg(boolean,double precision,integer,anyelement)', 'i', false, 's', false, 'internal'),
+		('mtl_ndcg(double precision,double precision,integer,anyelement)', 'i', false, 's', false, 'internal'),
+		('mtl_ndcg_add(internal,boolean,double precision,integer,anyelement)', 'i', false, 's', false, 'c'),
+		('mtl_ndcg_add(internal,double precision,double precision,integer,anyelement)', 'i', false, 's', false, 'c'),
+		('mtl_ndcg_result(internal)', 'i', false, 's', false, 'c'),
 		('mtl_rank(mtl_model,"any")', 'i', true, 's', true, 'c'),
 		('mtl_rank(mtl_model,"any",jsonb)', 'i', true, 's', true, 'c'),
 		('mtl_rank(text,"any")', 's', true, 's', true, 'c'),
@@ -62,6 +107,12 @@ SELECT results_eq(
 		('mtl_score(text,"any","any")', 's', true, 's', true, 'c'),
 		('mtl_score(text,"any","any",text)', 's', true, 's', true, 'c'),
 		('mtl_score(text,"any",text)', 's', true, 's', true, 'c'),
+		('mtl_sums_combine(internal,internal)', 'i', false, 's', false, 'c'),
+		('mtl_sums_deserialize(bytea,internal)', 'i', true, 's', false, 'c'),
+		('mtl_sums_serialize(internal)', 'i', true, 's', false, 'c'),
+		('mtl_tally_combine(internal,internal)', 'i', false, 's', false, 'c'),
+		('mtl_tally_deserialize(bytea,internal)', 'i', true, 's', false, 'c'),
+		('mtl_tally_serialize(internal)', 'i', true, 's', false, 'c'),
 		('mtl_tasks(mtl_model)', 'i', true, 's', false, 'c'),
 		('mtl_tasks(text)', 's', true, 's', false, 'c'),
 		('mtl_verify(mtl_model)', 'i', true, 's', true, 'c'),
@@ -73,7 +124,7 @@ SELECT is_empty($$ SELECT oid::regprocedure FROM member_function WHERE prosecdef
 SELECT is_empty($$ SELECT oid::regprocedure FROM member_function WHERE proleakproof $$,
 	'no function claims to be leakproof');
 SELECT is_empty($$ SELECT oid::regprocedure FROM member_function p
-	WHERE prolang <> (SELECT oid FROM pg_language WHERE lanname = 'c') AND prosqlbody IS NULL
+	WHERE prolang <> (SELECT oid FROM pg_language WHERE lanname = 'c') AND prokind <> 'a' AND prosqlbody IS NULL
 		AND proconfig IS DISTINCT FROM '{"search_path=pg_catalog, pg_temp"}' $$,
 	'functions with a body in text have a search_path of their own');
 SELECT is_empty($$ SELECT a.oid::regprocedure FROM member_function a
@@ -90,6 +141,33 @@ SELECT is_empty($$ SELECT oid::regprocedure FROM member_function f
 	WHERE NOT EXISTS (SELECT FROM aclexplode(coalesce(f.proacl, acldefault('f', f.proowner)))
 		WHERE grantee = 0 AND privilege_type = 'EXECUTE') $$,
 	'everybody may call the functions: rights on the tables decide');
+
+--
+-- aggregates
+--
+
+CREATE TEMP VIEW member_aggregate AS
+	SELECT f.oid, f.proname, f.proparallel, a.* FROM member_function f JOIN pg_aggregate a ON a.aggfnoid = f.oid;
+SELECT results_eq(
+	$$ SELECT proname::text COLLATE "default", count(*) FROM member_aggregate GROUP BY proname ORDER BY proname $$,
+	$$ VALUES ('mtl_auc', 2::bigint), ('mtl_calibration', 4), ('mtl_gauc', 4), ('mtl_logloss', 8), ('mtl_ndcg', 2) $$,
+	'aggregates');
+SELECT is_empty($$ SELECT oid::regprocedure FROM member_aggregate
+	WHERE aggcombinefn = 0 OR aggserialfn = 0 OR aggdeserialfn = 0 OR proparallel <> 's' $$,
+	'all of them can be computed in parallel');
+SELECT is_empty($$ SELECT m.oid::regprocedure FROM member_aggregate m
+	JOIN pg_proc p ON p.oid IN (aggtransfn, aggfinalfn, aggcombinefn, aggserialfn, aggdeserialfn)
+	WHERE p.proparallel <> 's' OR p.provolatile <> 'i' $$,
+	'so can what they consist of');
+SELECT is_empty($$ SELECT oid::regprocedure FROM member_aggregate WHERE aggkind <> 'n' OR aggfinalmodify <> 'r' $$,
+	'all can be window functions');
+SELECT is_empty($$ SELECT oid::regprocedure FROM member_aggregate WHERE aggtransspace = 0 $$,
+	'the planner knows the size of their states');
+SELECT is_empty($$ SELECT b.oid::regprocedure FROM member_aggregate m JOIN pg_proc b ON b.oid = m.oid
+	WHERE b.proargtypes[0] NOT IN ('boolean'::regtype, 'double precision'::regtype)
+		OR NOT EXISTS (SELECT FROM member_function o WHERE o.proname = b.proname AND o.pronargs = b.pronargs
+			AND o.proargtypes[0] <> b.proargtypes[0] AND o.proargtypes[1:] = b.proargtypes[1:]) $$,
+	'each exists for labels that are conditions, and numbers');
 
 --
 -- type
@@ -154,10 +232,11 @@ SELECT is_empty($$ SELECT tgname FROM pg_trigger WHERE tgrelid = 'mtl_models'::r
 -- comments
 --
 
--- Array and row types come with their type or table.
+-- Array types, and the row types of tables, come with their type or table.
 SELECT is_empty($$ SELECT description FROM member
 	WHERE obj_description(objid, classid::regclass::name) IS NULL
-		AND NOT (classid = 'pg_type'::regclass AND objid <> 'mtl_model'::regtype) $$,
+		AND NOT (classid = 'pg_type'::regclass AND objid IN (
+			SELECT typarray FROM pg_type UNION ALL SELECT reltype FROM pg_class WHERE relkind <> 'c')) $$,
 	'every object has a comment');
 SELECT is_empty($$ SELECT relname, attname FROM member_relation c JOIN pg_attribute a ON attrelid = c.oid
 	WHERE attnum > 0 AND NOT attisdropped AND col_description(c.oid, attnum) IS NULL $$,
