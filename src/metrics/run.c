@@ -215,7 +215,7 @@ RunReaderInit(RunReader *reader, GroupType *type, const Run *run, Size window_si
 	}
 	else
 	{
-		reader->window_size = Max(MAX_ENTRY, Min(window_size, run->size));
+		reader->window_size = Max(MAX_ENTRY, Min(window_size, (Size) run->size));
 		reader->window = MemoryContextAllocHuge(context, reader->window_size);
 		reader->next = reader->end = reader->window;
 	}
@@ -226,7 +226,7 @@ static void
 MoveWindow(RunReader *reader)
 {
 	Size		rest = reader->end - reader->next;
-	Size		more = Min(reader->window_size - rest, reader->run.size - reader->read);
+	Size		more = Min(reader->window_size - rest, (Size) (reader->run.size - reader->read));
 
 	memmove(reader->window, reader->next, rest);
 	TempFileRead(reader->run.file, reader->run.offset + reader->read, reader->window + rest, more);
@@ -249,7 +249,7 @@ TakeBytes(RunReader *reader, char *to, Size size)
 {
 	while (size > 0)
 	{
-		Size		n = Min(size, reader->end - reader->next);
+		Size		n = Min(size, (Size) (reader->end - reader->next));
 
 		memcpy(to, reader->next, n);
 		reader->next += n;

@@ -537,7 +537,7 @@ TallyAddFile(Tally *tally, const TempFile *file)
 
 	while (done < file->size)
 	{
-		Size		n = Min(MAX_WINDOW, file->size - done);
+		Size		n = Min(MAX_WINDOW, (Size) (file->size - done));
 
 		CHECK_FOR_INTERRUPTS();
 		TempFileRead(file, done, buffer, n);

@@ -21,7 +21,7 @@ MTL_FUNCTION(mtl_tally_serialize);
 MTL_FUNCTION(mtl_tally_deserialize);
 
 /* Bytes that a part may have to be handed over as a value. */
-#define MAX_VALUE ((Size) 1024 * 1024)
+#define MAX_VALUE ((int64) 1024 * 1024)
 
 /* What a part begins with; a run follows, unless it is in a file. */
 typedef struct PartHeader
@@ -124,7 +124,7 @@ static Run
 WritePart(Tally *tally, PartHeader *header, TempFile *file)
 {
 	TallyScan  *scan = TallyScanBegin(tally);
-	Size		max = Min(MAX_VALUE, (Size) work_mem * 1024 / 8);
+	int64		max = Min(MAX_VALUE, (int64) work_mem * 1024 / 8);
 	RunWriter	writer;
 
 	RunWriterInit(&writer, scan->type, CurrentMemoryContext);
