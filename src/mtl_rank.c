@@ -1,6 +1,6 @@
 /*
  * mtl_rank.c
- *	  The module: magic, settings, callbacks.
+ *	  The module: magic, settings.
  */
 #include "postgres.h"
 
@@ -10,7 +10,6 @@
 #include "compat.h"
 #include "cache/model_cache.h"
 #include "engine/kernel.h"
-#include "metrics/handover.h"
 #include "model/model_value.h"
 
 MTL_RANK_MODULE_MAGIC;
@@ -55,6 +54,4 @@ _PG_init(void)
 							PGC_SUSET, GUC_UNIT_KB, NULL, NULL, NULL);
 
 	MarkGUCPrefixReserved("mtl_rank");
-
-	HandoverInit();
 }

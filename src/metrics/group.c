@@ -31,6 +31,7 @@ struct GroupSet
 	Group	   *groups;
 	uint32		ngroups;
 	uint32		capacity;
+	uint32		last;			/* number of the value added last */
 	Size		value_bytes;	/* of the copies of values */
 	struct group_table_hash *table; /* NULL: the type has no hash */
 };
@@ -177,8 +178,8 @@ GroupSetAdd(GroupSet *set, const Group *group)
 	uint32		number = set->ngroups;
 
 	/* rows of a group often come together */
-	if (number > 0 && SameBytes(type, group, &set->groups[number - 1]))
-		return number - 1;
+	if (number > 0 && SameBytes(type, group, &set->groups[set->last]))
+		return set->last;
 
 	if (number == set->capacity)
 	{
@@ -196,10 +197,14 @@ GroupSetAdd(GroupSet *set, const Group *group)
 			hash = DatumGetUInt32(FunctionCall1Coll(&type->hash, type->collation, group->datum));
 		entry = group_table_insert_hash(set->table, number, murmurhash32(hash), &found);
 		if (found)
+		{
+			set->last = entry->number;
 			return entry->number;
+		}
 	}
 	CopyValue(set, &set->groups[number]);
 	set->ngroups++;
+	set->last = number;
 	return number;
 }
 

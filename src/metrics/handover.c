@@ -74,9 +74,13 @@ AtTransactionEnd(XactEvent event, void *arg)
 }
 
 void
-HandoverInit(void)
+HandoverExpect(void)
 {
-	RegisterXactCallback(AtTransactionEnd, NULL);
+	static bool registered = false;
+
+	if (!registered)
+		RegisterXactCallback(AtTransactionEnd, NULL);
+	registered = true;
 }
 
 TempFile

@@ -28,8 +28,11 @@ typedef struct Handover
 	char		name[64];
 } Handover;
 
-/* For _PG_init(), in every process. */
-extern void HandoverInit(void);
+/*
+ * To be called in the leader before its workers write anything.  Costs a look into
+ * the tablespaces at the end of each transaction, once there are workers.
+ */
+extern void HandoverExpect(void);
 
 /* The file to be written, and its name; the writer closes it with HandoverClose(). */
 extern TempFile HandoverCreate(Handover *handover);

@@ -12,6 +12,7 @@
 
 #define FIRST_ITEMS			16
 #define MAX_ITEMS			(1 << 30)
+#define ITEMS_PER_CHECK		4096	/* between two looks for a cancelled query */
 #define MAX_MEMORY_RUNS		8	/* of a tally, before they are merged */
 #define MIN_WINDOW			((Size) 4 * 1024)
 #define MAX_WINDOW			((Size) 64 * 1024)
@@ -280,12 +281,15 @@ WriteItems(Tally *tally, RunWriter *writer)
 {
 	const TallyItem *items = tally->items;
 	Size		next;
+	uint64		nentries = 0;
 
 	for (Size i = 0; i < tally->nitems; i = next)
 	{
 		RunEntry	entry = {.key = items[i].key, .label = LabelOf(tally, items[i].label)};
 		const Group *group = NULL;
 
+		if (++nentries % ITEMS_PER_CHECK == 0)
+			CHECK_FOR_INTERRUPTS();
 		for (next = i + 1; next < tally->nitems; next++)
 		{
 			if (CompareItems(&items[i], &items[next], tally) != 0)

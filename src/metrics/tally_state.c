@@ -16,9 +16,11 @@
 #include "metrics/handover.h"
 #include "metrics/tally_state.h"
 
-MTL_FUNCTION(mtl_tally_combine);
 MTL_FUNCTION(mtl_tally_serialize);
 MTL_FUNCTION(mtl_tally_deserialize);
+
+extern PGDLLEXPORT Datum mtl_tally_combine(PG_FUNCTION_ARGS);
+extern PGDLLEXPORT const Pg_finfo_record *pg_finfo_mtl_tally_combine(void);
 
 /* Bytes that a part may have to be handed over as a value. */
 #define MAX_VALUE ((int64) 1024 * 1024)
@@ -187,6 +189,20 @@ mtl_tally_deserialize(PG_FUNCTION_ARGS)
 	part->run = VARDATA_ANY(bytes) + sizeof(PartHeader);
 	part->size = VARSIZE_ANY_EXHDR(bytes) - sizeof(PartHeader);
 	PG_RETURN_POINTER(part);
+}
+
+/*
+ * The function's info record, which MTL_FUNCTION() writes for others.  A leader asks
+ * for it when it prepares a plan in which parts are combined: before there are
+ * workers, and whether or not their parts will ever be combined.
+ */
+const Pg_finfo_record *
+pg_finfo_mtl_tally_combine(void)
+{
+	static const Pg_finfo_record record = {1};
+
+	HandoverExpect();
+	return &record;
 }
 
 Datum
