@@ -159,6 +159,18 @@ for my $setting ('SET max_parallel_workers_per_gather = 0', $parallel)
 	no_temp_files('the end of a session');
 }
 
+# a crash: the server removes them when it starts
+my $crash = PostgreSQL::Test::Utils::tempdir . '/crash.sql';
+append_to_file($crash, "$parallel; SET enable_hashagg = off; BEGIN; $limited; SET application_name = 'has stopped reading'; SELECT pg_sleep(600);");
+my $crashed = start([ 'psql', '-XAtq', '-d', $node->connstr('postgres'), '-f', $crash ], '<', '/dev/null', '>', '/dev/null', '2>', '/dev/null');
+ok($node->poll_query_until('postgres', "SELECT count(*) = 1 FROM pg_stat_activity WHERE application_name = 'has stopped reading'"),
+	'a transaction has read enough');
+isnt(temp_files(), '', 'files of workers are not read, before a crash');
+$node->stop('immediate');
+$crashed->kill_kill;
+$node->start;
+no_temp_files('a crash');
+
 # memory: twenty times the rows, and the process is not larger
 SKIP:
 {
