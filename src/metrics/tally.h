@@ -11,9 +11,10 @@
  *
  *	exact		Rows that are alike are counted and never rounded.
  *	bounded		All tallies of a call site (an aggregate's groups in GROUP BY) form
- *				a pool, whose arrays and runs take at most work_mem.  When they reach
- *				half of it they are made runs, and when these are more than a quarter
- *				they are written to the pool's file.  Few different scores never
+ *				a pool, whose arrays and runs take half of work_mem, and as much again
+ *				while they are sorted and merged.  When the arrays fill their half they
+ *				are made runs, and when these are more than a quarter of work_mem they
+ *				are written to the pool's file.  Few different scores never
  *				leave memory, however many rows have them.  What is read back takes a
  *				window per run, and as many runs are merged at once as have room.
  *	parallel	A worker merges each tally into one run.  A small run goes to the
