@@ -53,9 +53,10 @@ find_missing() {
 	fi
 }
 
-install_packages() {
-	local no_cluster=/etc/postgresql-common/createcluster.d/mtl_rank.conf
+# Not local to the function below: its trap runs when that is gone.
+no_cluster=/etc/postgresql-common/createcluster.d/mtl_rank.conf
 
+install_packages() {
 	command -v apt-get >/dev/null || die "please install what these Debian packages hold: ${missing[*]}"
 	echo "Installing ${missing[*]}"
 	as_root apt-get -qq update
