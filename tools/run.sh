@@ -50,6 +50,7 @@ find_missing() {
 		need libipc-run-perl perl -MIPC::Run -e 1
 		need python3-numpy "$PYTHON" -c 'import numpy'
 		need python3-sklearn "$PYTHON" -c 'import sklearn'
+		need python3-h5py "$PYTHON" -c 'import h5py'
 	fi
 }
 

@@ -9,13 +9,14 @@ from ..checkpoints import Checkpoint, CheckpointError, from_mapping, read_checkp
 from ..errors import ModelError
 from ..model import Model
 from ..reader import quoted
-from . import deepctr_torch, fuxictr, mtrec, paddlerec, torch_easyrec, torch_rechub
+from . import deepctr, deepctr_torch, fuxictr, mtrec, paddlerec, torch_easyrec, torch_rechub
 from .configuration import Configuration
 from .library import Library
 from .translation import Translation
 from .unusable import refuse_unusable
 
 LIBRARIES: List[Library] = [
+    deepctr.LIBRARY,
     deepctr_torch.LIBRARY,
     torch_rechub.LIBRARY,
     mtrec.LIBRARY,
