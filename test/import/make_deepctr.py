@@ -97,12 +97,12 @@ class Data:
                  {"kind": "sequence", "max_length": 2, "use_hash": True})
 
     def add_vocabularies(self):
-        """Files of which the last text is left out, so that it is unknown."""
-        with tempfile.NamedTemporaryFile("w", suffix=".csv", delete=False, encoding="utf-8") as file:
+        """A file, in the current folder, which leaves out the last text, so that it is unknown."""
+        path = "education.csv"
+        with open(path, "w", encoding="utf-8") as file:
             file.writelines(f"{i + 1},{text}\n" for i, text in enumerate(self.education[:-1]))
-        self.path = file.name
         lookup = {"lookup": {"type": "vocabulary", "vocabulary": "education", "offset": 1}, "use_hash": True, "dtype": "string"}
-        keys = {"use_hash": True, "vocabulary_path": self.path, "dtype": "string"}
+        keys = {"use_hash": True, "vocabulary_path": path, "dtype": "string"}
         rows = len(self.education)
         texts = self.texts("education")
         self.add(self.sparse("school", rows, 3, **keys), texts, {"kind": "sparse", **lookup}, texts[:, 0])
@@ -147,9 +147,10 @@ class Maker:
     def __init__(self, folder):
         self.fc, self.models = tf_stand_in.import_deepctr(folder)
         self.data = Data(self.fc)
-        # Examples whose sequences are empty: the mean and the max over nothing.
-        for name in ("family", "work"):
-            self.data.arrays[name][EXAMPLES - 1] = 0
+        # Examples whose sequences are padded, or empty: the mean and the max over nothing.
+        self.data.arrays["family"][EXAMPLES - 3, 1:] = 0
+        self.data.arrays["family"][EXAMPLES - 2] = 0
+        self.data.arrays["work"][EXAMPLES - 1] = 0
 
     def columns(self, names):
         return [self.data.columns[name] for name in names]
@@ -158,7 +159,9 @@ class Maker:
         """bare: without what the saved model tells."""
         data, tasks = self.data, tasks or BINARY
         labels = data.people.labels() if labels is None else labels
-        tf_stand_in.train(network, data.inputs(np.arange(data.people.count)), torch.from_numpy(labels), STEPS, BATCH)
+        # An empty max of -1e9 is for scoring alone: it would take batch norms out of range.
+        others = np.arange(EXAMPLES, data.people.count)
+        tf_stand_in.train(network, data.inputs(others), torch.from_numpy(labels[others]), STEPS, BATCH)
         spread(network)
         scores = network.predict(data.inputs(np.arange(EXAMPLES)))
         features = [dict(data.config[feature]) for feature in names]
@@ -184,7 +187,13 @@ def count_to(cls, number):
 
 
 def main():
-    maker = Maker(sys.argv[1])
+    with tempfile.TemporaryDirectory() as work:
+        folder = os.path.abspath(sys.argv[1])
+        os.chdir(work)
+        make_all(Maker(folder))
+
+
+def make_all(maker):
     models, columns = maker.models, maker.columns
     from deepctr.layers.core import DNN
     small = {"task_names": list(BINARY)}
@@ -214,7 +223,6 @@ def main():
 
     maker.make("ple_three_levels", models.PLE(columns(named), 2, 1, 3, (5,), (), (), dnn_activation=keras.LeakyReLU, **small),
                named, activation="LeakyReLU")
-    os.remove(maker.data.path)
 
 
 if __name__ == "__main__":

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from typing import List
 
-from . import deepctr_torch, fuxictr, mtrec, paddlerec, torch_easyrec, torch_rechub
+from . import deepctr, deepctr_torch, fuxictr, mtrec, paddlerec, torch_easyrec, torch_rechub
 from .quirk import Quirk
 
-_MODULES = (deepctr_torch, fuxictr, mtrec, paddlerec, torch_easyrec, torch_rechub)
+_MODULES = (deepctr, deepctr_torch, fuxictr, mtrec, paddlerec, torch_easyrec, torch_rechub)
 
 ALL: List[Quirk] = [quirk for module in _MODULES for quirk in module.QUIRKS]
 
