@@ -139,9 +139,9 @@ class _Network:
                 raise ModelError(f"{self.layers.source}: the model has {len(found)} layers of the kind {base}, the configuration "
                                  f"makes {expected}; {_HINTS[base]}")
         known = {name for base in _NAMED_BY_KERAS for name in self.layers.named_by_keras(base)}
+        known.update(features.inputs, features.tables, self.seen)
         left = [name for name in self.layers.names
-                if not self.layers.weights[name] and name not in self.seen and name not in known
-                and name not in features.inputs and not _GATE_PARTS.fullmatch(name)]
+                if not self.layers.weights[name] and name not in known and not _GATE_PARTS.fullmatch(name)]
         if left:
             raise ModelError(f"{self.layers.source}: the model has the layers {quoted(left[:20])}, which are no features of the "
                              f"configuration and nothing that DeepCTR makes")

@@ -24,11 +24,13 @@ _TABLE_PREFIXES = ("sparse_emb_", "sparse_seq_emb_")
 
 
 class Features:
-    """Completes the features and copies their tables. order: of the network's input. inputs: names of all input layers."""
+    """Completes the features and copies their tables. order: of the network's input. inputs: names of all input layers. tables: of
+    all embedding layers."""
 
     def __init__(self, translation: Translation, config: Configuration, layers: KerasLayers):
         config.check_kinds(KINDS)
         self.layers = layers
+        self.tables: List[str] = []
         self.library: Dict[str, Json] = {}       # what is DeepCTR's and no contract's, by feature
         found = None if layers.graph is None else _read_graph(layers.graph)
         if found is not None:
@@ -100,6 +102,7 @@ class Features:
         """A table that only sequences use has another prefix."""
         names = [f"{prefix}{table}/embeddings" for prefix in _TABLE_PREFIXES]
         name = next((name for name in names if name in translation.checkpoint), names[feature["kind"] == "sequence"])
+        self.tables.append(name.rpartition("/")[0])
         if f"embedding.{table}.weight" not in translation.tensors:
             translation.copy(name, f"embedding.{table}.weight", f'the embedding of feature "{feature["name"]}"')
         return (translation.checkpoint.shape(name) or (0,))[0]
