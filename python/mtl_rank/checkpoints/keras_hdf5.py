@@ -1,7 +1,7 @@
 """The process that reads one of Keras's HDF5 files with h5py, for keras_file.py.
 
-What model.save_weights("model.h5") and model.save("model.h5") of tf.keras 1.13 to 2.x write (tf-keras: saving/legacy/hdf5_format.py):
-a group per layer, in it a dataset per weight under the weight's whole name ("dnn/batch_normalization/gamma:0"), and
+What model.save_weights("model.h5") and model.save("model.h5") of tf.keras 1.13 to 2.x write (saving/legacy/hdf5_format.py of
+tf-keras): a group per layer, in it a dataset per weight under the weight's whole name ("dnn/batch_normalization/gamma:0"), and
 attributes that list layers and weights in order. The order counts: the numbers that Keras puts in names differ between processes,
 and HDF5 lists names alphabetically.
 
@@ -136,12 +136,13 @@ class _File:
             self.refuse(f'weight "{name}" is compressed, in chunks, or in another file; Keras stores weights as they are')
         if dataset.dtype.kind not in "fiu" or dataset.dtype.itemsize > 8:
             self.refuse(f'weight "{name}" has the type {dataset.dtype}, expected numbers')
-        bytes_needed = int(np.prod(dataset.shape, dtype=object)) * dataset.dtype.itemsize if dataset.shape else dataset.dtype.itemsize
+        count = int(np.prod(dataset.shape, dtype=object)) if dataset.shape else 1
+        bytes_needed, bytes_stored = count * dataset.dtype.itemsize, dataset.id.get_storage_size()
+        what = f'weight "{name}" of shape {list(dataset.shape)}'
         if bytes_needed > self.left:
-            self.refuse(f'weight "{name}" of shape {list(dataset.shape)} takes {bytes_needed} bytes, more than are left in the file')
-        if dataset.id.get_storage_size() != bytes_needed:
-            self.refuse(f'weight "{name}" of shape {list(dataset.shape)} has {dataset.id.get_storage_size()} bytes, '
-                        f"expected {bytes_needed}")
+            self.refuse(f"{what} takes {bytes_needed} bytes, more than are left in the file")
+        if bytes_stored != bytes_needed:
+            self.refuse(f"{what} has {bytes_stored} bytes, expected {bytes_needed}")
         self.left -= bytes_needed
         return np.asarray(dataset[()])
 

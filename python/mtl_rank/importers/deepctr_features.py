@@ -20,12 +20,17 @@ MAX_EXACT_ID = 1 << 24
 MAX_STEPS = 100_000
 
 _DTYPES = ("int32", "int64", "float32", "float64", "string")
+_LIBRARY_KEYS = {
+    "use_hash": False, "dtype": "int32", "group_name": "default_group", "length_name": None, "transform_fn": False,
+}
 _TABLE_PREFIXES = ("sparse_emb_", "sparse_seq_emb_")
 
 
 class Features:
-    """Completes the features and copies their tables. order: of the network's input. inputs: names of all input layers. tables: of
-    all embedding layers."""
+    """Completes the features and copies their tables.
+
+    order: of the network's input. inputs: names of all input layers. tables: names of all embedding layers.
+    """
 
     def __init__(self, translation: Translation, config: Configuration, layers: KerasLayers):
         config.check_kinds(KINDS)
@@ -61,7 +66,8 @@ class Features:
                 if feature.get(key) is None and value is not None:
                     feature[key] = value
                 if feature.get(key) != value:
-                    raise ModelError(f'feature "{feature["name"]}" has "{key}" {feature[key]!r}, in the saved model it is {value!r}')
+                    raise ModelError(f'feature "{feature["name"]}" has "{key}" {feature[key]!r}, in the saved model it is '
+                                     f"{value!r}")
 
     def _agree_on_vocabulary(self, feature: Json, has_path: Optional[bool]) -> None:
         """has_path: whether a hashed feature has a vocabulary_path; None if it is not hashed."""
@@ -73,8 +79,7 @@ class Features:
                 else "a lookup by vocabulary, but no vocabulary_path in the saved model"))
 
     def _take_keys(self, feature: Json) -> Json:
-        keys = {key: feature.pop(key, default) for key, default in (
-            ("use_hash", False), ("dtype", "int32"), ("group_name", "default_group"), ("length_name", None), ("transform_fn", False))}
+        keys = {key: feature.pop(key, default) for key, default in _LIBRARY_KEYS.items()}
         if keys["dtype"] not in _DTYPES:
             raise ModelError(f'feature "{feature["name"]}" has "dtype" {keys["dtype"]!r}, expected one of {quoted(_DTYPES)}')
         for key in ("use_hash", "transform_fn"):
@@ -115,15 +120,15 @@ class Features:
         if kind == "hash":
             raise ModelError(f'feature "{feature["name"]}" has a lookup by hash, but not "use_hash"')
         if float32 and rows > MAX_EXACT_ID and kind != "index":
-            raise ModelError(f'feature "{feature["name"]}" has {rows} ids of dtype float32, where those above {MAX_EXACT_ID} fall '
-                             f'together; its lookup must be of type "index"')
+            raise ModelError(f'feature "{feature["name"]}" has {rows} ids of dtype float32, where those above {MAX_EXACT_ID} '
+                             f'fall together; its lookup must be of type "index"')
 
     def _complete_hash(self, feature: Json) -> None:
         """Hash hashes the text of a value; for sequences "0" becomes row 0 and all else rows from 1 on."""
         name, keys = feature["name"], self.library[feature["name"]]
         if keys["dtype"].startswith("float"):
-            raise ModelError(f'feature "{name}" hashes the text of a {keys["dtype"]}, which depends on its rounding; this cannot be '
-                             f"imported")
+            raise ModelError(f'feature "{name}" hashes the text of a {keys["dtype"]}, which depends on its rounding; this cannot '
+                             f"be imported")
         expected = {"type": "hash", "mask_zero": True} if feature["kind"] == "sequence" else {"type": "hash"}
         if feature.setdefault("lookup", expected) != expected:
             raise ModelError(f'feature "{name}" has the lookup {feature["lookup"]}, DeepCTR\'s hash is {expected}')
@@ -157,7 +162,7 @@ class Features:
     # ------------------------------------------------------------ all together
 
     def _group_order(self, config: Configuration) -> List[str]:
-        """Groups in the order in which sparse features, then sequences first name them; in each its sparse features come first."""
+        """Groups in the order in which sparse features, then sequences first name them; in each its sparse features are first."""
         columns = config.of_kind("sparse") + config.of_kind("sequence")
         group = lambda feature: self.library[feature["name"]]["group_name"]
         groups = list(dict.fromkeys(map(group, columns)))
@@ -168,7 +173,8 @@ class Features:
         """A transform_fn is code in the model, which is not run; the configuration must say what it does."""
         for feature in config.features:
             if self.library[feature["name"]]["transform_fn"] and feature.get("transform") is None:
-                raise ModelError(f'feature "{feature["name"]}" has a transform_fn, which is code; say what it computes as "transform"')
+                raise ModelError(f'feature "{feature["name"]}" has a transform_fn, which is code; say what it computes as '
+                                 '"transform"')
 
     def _check_inputs(self) -> None:
         absent = [name for name in self.inputs if name not in self.layers.weights]

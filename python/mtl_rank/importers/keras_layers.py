@@ -35,8 +35,8 @@ class KerasLayers:
         self.graph = None if config is None else KerasGraph(str(config), self.source)
 
     def _split(self, name: str) -> Tuple[str, str]:
-        """The layer, and the weight's path within it: without its scope, which is the layer's name with a number that TensorFlow may
-        have appended, and without ":0"."""
+        """The layer, and the weight's path within it, without ":0" and its scope: the layer's name, to which TensorFlow may have
+        appended a number."""
         end = name.find("/")
         layer = name[:end]
         while end >= 0:
@@ -88,7 +88,8 @@ class KerasGraph:
         self.outputs = self._nodes(config.get("output_layers"))
 
     def _unknown(self, problem: str) -> CheckpointError:
-        return CheckpointError(f"{self.source}: the model's configuration is not that of a functional model of tf.keras 2: {problem}")
+        return CheckpointError(f"{self.source}: the model's configuration is not that of a functional model of tf.keras 2: "
+                               f"{problem}")
 
     def _calls(self, layer: Json) -> List[Any]:
         calls = layer.get("inbound_nodes")
