@@ -71,8 +71,9 @@ class KerasFileTest(unittest.TestCase):
                 write_names(group.create_group(name), "weight_names", [f"{name}/kernel:0"])
                 group[name][f"{name}/kernel:0"] = KERNEL
         self.write(change)
-        self.assertEqual(read_checkpoint(self.path).attributes["layers"], ["dense_8", "dense_9", "dense_10", "dense_11"])
-        self.assertEqual([name.split("/")[0] for name in read_checkpoint(self.path)], ["dense_8", "dense_9", "dense_10", "dense_11"])
+        checkpoint, expected = read_checkpoint(self.path), ["dense_8", "dense_9", "dense_10", "dense_11"]
+        self.assertEqual(checkpoint.attributes["layers"], expected)
+        self.assertEqual([name.split("/")[0] for name in checkpoint], expected)
 
     def test_lists_in_pieces(self):
         """What exceeds a header's 64 KB."""
@@ -105,7 +106,7 @@ class KerasFileTest(unittest.TestCase):
         with h5py.File(self.path, "w") as file:
             file["_layer_checkpoint_dependencies/dense/vars/0"] = KERNEL
         self.assert_refused("this is the layout of Keras's .weights.h5 files, which does not keep the names of layers; save with "
-                            'model.save_weights("model.h5")')
+                            'model.save("model.h5")')
 
     def test_archive(self):
         with zipfile.ZipFile(self.path, "w") as archive:
@@ -262,7 +263,8 @@ class KerasFileTest(unittest.TestCase):
 
     def test_nonsense_from_the_process(self):
         self.write()
-        for line in (b'{"layers": ["a"], "tensors": [["a", "<f4", [3]]]}\n1234', b'{"layers": ["a"], "tensors": [["a", "|O", [1]]]}\n12345678',
+        for line in (b'{"layers": ["a"], "tensors": [["a", "<f4", [3]]]}\n1234',
+                     b'{"layers": ["a"], "tensors": [["a", "|O", [1]]]}\n12345678',
                      b'{"tensors": []}\n', b'{"layers": [], "tensors": []}\n1', b'{"layers": 3, "tensors": [[1]]}\n'):
             with self.with_process(stdout=line):
                 self.assert_refused("a damaged HDF5 file")

@@ -21,6 +21,9 @@ from tf_stand_in import layers as keras
 EXAMPLES = 12
 STEPS = 40
 BATCH = 256
+TOLD_BY_SAVED_MODELS = (
+    "group_name", "use_hash", "dtype", "length_name", "combiner", "max_length", "weights", "embedding", "width", "transform_fn",
+)
 BINARY = {"income": "binary", "never_married": "binary"}
 
 
@@ -87,10 +90,12 @@ class Data:
         self.add(self.sparse("state", 11, 3, use_hash=True, dtype="string"), state,
                  {"kind": "sparse", "use_hash": True, "dtype": "string"}, state[:, 0])
         code = self.people.numbers("age").astype("i8") * 1000003
-        self.add(self.sparse("code", 13, 2, use_hash=True, dtype="int64"), code, {"kind": "sparse", "use_hash": True, "dtype": "int64"})
+        self.add(self.sparse("code", 13, 2, use_hash=True, dtype="int64"), code,
+                 {"kind": "sparse", "use_hash": True, "dtype": "int64"})
         parents = self.texts("country_father", "country_mother")
         parents[parents == "United-States"] = "0"
-        self.add(self.fc.VarLenSparseFeat(self.sparse("parents", 9, 3, use_hash=True, dtype="string"), 2, combiner="sum"), parents,
+        self.add(self.fc.VarLenSparseFeat(self.sparse("parents", 9, 3, use_hash=True, dtype="string"), 2, combiner="sum"),
+                 parents,
                  {"kind": "sequence", "max_length": 2, "combiner": "sum", "use_hash": True, "dtype": "string"})
         ages = np.stack([code % 7, code % 5], axis=1)
         self.add(self.fc.VarLenSparseFeat(self.sparse("ages", 8, 2, use_hash=True), 2), ages,
@@ -125,7 +130,8 @@ class Data:
     # ------------------------------------------------------------ what a model and its case take
 
     def inputs(self, rows):
-        return {name: values[rows].reshape(len(rows), -1) if values.ndim < 3 else values[rows] for name, values in self.arrays.items()}
+        taken = {name: values[rows] for name, values in self.arrays.items()}
+        return {name: values.reshape(len(rows), -1) if values.ndim < 3 else values for name, values in taken.items()}
 
     def rows(self, names):
         taken = [part for name in names for part in (name, f"{name}_weights") if part in self.raw]
@@ -144,8 +150,8 @@ def spread(model):
 
 
 class Maker:
-    def __init__(self, folder):
-        self.fc, self.models = tf_stand_in.import_deepctr(folder)
+    def __init__(self, folder, parts=None):
+        self.fc, self.models = tf_stand_in.import_deepctr(folder, parts)
         self.data = Data(self.fc)
         # Examples whose sequences are padded, or empty: the mean and the max over nothing.
         self.data.arrays["family"][EXAMPLES - 3, 1:] = 0
@@ -166,7 +172,7 @@ class Maker:
         scores = network.predict(data.inputs(np.arange(EXAMPLES)))
         features = [dict(data.config[feature]) for feature in names]
         for feature in features if bare else []:
-            for key in ("group_name", "use_hash", "dtype", "length_name", "combiner", "max_length", "weights", "embedding", "width"):
+            for key in TOLD_BY_SAVED_MODELS:
                 feature.pop(key, None)
         if any("lookup" in feature for feature in features):
             config["vocabularies"] = data.vocabularies
@@ -198,7 +204,8 @@ def make_all(maker):
     from deepctr.layers.core import DNN
     small = {"task_names": list(BINARY)}
 
-    maker.make("shared_bottom", models.SharedBottom(columns(PLAIN), (16, 8), (4,), dnn_use_bn=True, **small), PLAIN, activation="relu")
+    maker.make("shared_bottom", models.SharedBottom(columns(PLAIN), (16, 8), (4,), dnn_use_bn=True, **small), PLAIN,
+               activation="relu")
 
     deep = ["jobs"]
     maker.make("shared_bottom_deep", models.SharedBottom(
@@ -210,7 +217,7 @@ def make_all(maker):
     maker.make("esmm", models.ESMM(columns(PLAIN), (8, 4)), PLAIN, {"ctr": "binary", "ctcvr": "binary"},
                maker.data.people.chain(), activation="relu")
 
-    maker.make("mmoe", models.MMOE(columns(PLAIN), 3, (8, 4), (4,), (5,), dnn_use_bn=True, dnn_activation=keras.PReLU, **small),
+    maker.make("mmoe", models.MMOE(columns(PLAIN), 3, (8, 4), (4,), (5,), dnn_use_bn=True, dnn_activation="PReLU", **small),
                PLAIN, whole=True, bare=True)
 
     hashed = ["state", "ages", "age", "code", "parents"]

@@ -1,9 +1,9 @@
 """The process that reads one of Keras's HDF5 files with h5py, for keras_file.py.
 
-What model.save_weights("model.h5") and model.save("model.h5") of tf.keras 1.13 to 2.x write (saving/legacy/hdf5_format.py of
-tf-keras): a group per layer, in it a dataset per weight under the weight's whole name ("dnn/batch_normalization/gamma:0"), and
-attributes that list layers and weights in order. The order counts: the numbers that Keras puts in names differ between processes,
-and HDF5 lists names alphabetically.
+What model.save_weights("model.h5") of tf.keras and model.save("model.h5") of tf.keras and Keras 3 write (hdf5_format.py of
+tf-keras, legacy_h5_format.py of keras): a group per layer, in it a dataset per weight under the weight's whole name
+("dnn/batch_normalization/gamma:0"), and attributes that list layers and weights in order. The order counts:
+the numbers that Keras puts in names differ between processes, and HDF5 lists names alphabetically.
 
 HDF5 can lead out of the file (external links, storage and virtual datasets), and promise more than it holds (compression,
 storage that was never written). Keras uses none of that, so all of it is refused, and no array can be larger than the file.
@@ -73,7 +73,7 @@ class _File:
             return
         if any(name in root for name in _NEW_LAYOUT):
             self.refuse("this is the layout of Keras's .weights.h5 files, which does not keep the names of layers; save with "
-                        'model.save_weights("model.h5") of tf.keras 2')
+                        'model.save("model.h5")')
         self.refuse("the HDF5 file is not from Keras: it does not list its layers")
 
     # ------------------------------------------------------------ attributes

@@ -1,7 +1,7 @@
-"""DeepCTR 0.9.4 on tf.keras 2: SharedBottom, ESMM, MMOE and PLE, from model.save_weights("model.h5") or model.save("model.h5").
+"""DeepCTR 0.9.4 on Keras: SharedBottom, ESMM, MMOE and PLE, from model.save_weights("model.h5") or model.save("model.h5").
 
-Read from shenweichen/DeepCTR at 1b5fe40, with the file format of keras-team/tf-keras at dd0a723. What differs from other
-libraries, and from what one would expect:
+Read from shenweichen/DeepCTR at 1b5fe40, with the file formats of keras-team/tf-keras at dd0a723 and keras-team/keras at 3422977.
+What differs from other libraries, and from what one would expect:
 
 * Input: sparse features and pooled sequences by group_name, in each group the sparse ones first; then dense ones.
 * The logits of gates and towers have no bias; PredictionLayer adds a global one. ESMM's cvr has a PredictionLayer of its own.
@@ -30,10 +30,11 @@ from .translation import KERAS, Layer, Translation
 
 TITLE = "DeepCTR 0.9.4"
 
-# By Keras's names of functions and of classes; LeakyReLU is the class, with its slope unless given.
+# By Keras's names of functions and of classes of layers, in lower case; both with Keras's default slopes.
 ACTIVATIONS = {
     "relu": "relu", "sigmoid": "sigmoid", "tanh": "tanh", "linear": "linear", "swish": "silu", "silu": "silu", "gelu": "gelu",
-    "leakyrelu": {"type": "leaky_relu", "negative_slope": 0.3}, "prelu": "prelu", "dice": "dice",
+    "leaky_relu": {"type": "leaky_relu", "negative_slope": 0.2}, "leakyrelu": {"type": "leaky_relu", "negative_slope": 0.3},
+    "prelu": "prelu", "dice": "dice",
 }
 _NAMED_BY_KERAS = ("hash", "lambda", "sequence_pooling_layer", "weighted_sequence_layer", "no_mask", "concat", "flatten")
 _GATE_PARTS = re.compile(r"(level_\d+_)?gate_mul_expert_.*")

@@ -239,7 +239,7 @@ def _read_leaf(graph: KerasGraph, node: Node) -> Json:
 
 
 def _width(graph: KerasGraph, name: str) -> Any:
-    shape = graph.config(name).get("batch_input_shape")
+    shape = graph.config(name).get("batch_input_shape", graph.config(name).get("batch_shape"))     # the latter in Keras 3
     if not isinstance(shape, list) or len(shape) < 2:
         raise ModelError(f'{graph.source}: input "{name}" has the shape {shape!r}')
     return shape[1]

@@ -88,7 +88,7 @@ class KerasGraph:
         self.outputs = self._nodes(config.get("output_layers"))
 
     def _unknown(self, problem: str) -> CheckpointError:
-        return CheckpointError(f"{self.source}: the model's configuration is not that of a functional model of tf.keras 2: "
+        return CheckpointError(f"{self.source}: the model's configuration is not that of a functional model of Keras: "
                                f"{problem}")
 
     def _calls(self, layer: Json) -> List[Any]:
@@ -98,13 +98,29 @@ class KerasGraph:
         return calls
 
     def _nodes(self, value: Any) -> List[Node]:
-        """[["dense", 0, 0, {}], ...]: a layer, which of its calls, which of its outputs"""
+        """[["dense", 0, 0, {}], ...]: a layer, which of its calls, which of its outputs; Keras 3 wraps that."""
+        if isinstance(value, dict):
+            value = self._histories(value)
         if not isinstance(value, list):
             raise self._unknown(f"{str(value)[:60]} is not a list of layers")
         for node in value:
             if not isinstance(node, list) or len(node) < 3 or not isinstance(node[0], str) or type(node[1]) is not int:
-                raise self._unknown(f"{str(node)[:60]} is not the output of a layer")
+                raise self._unknown(f"{str(node)[:60]} is no output of a layer")
         return [(node[0], node[1]) for node in value]
+
+    def _histories(self, call: Json) -> List[Any]:
+        """Keras 3: {"args": [a tensor, or a list of tensors, ...]}, a tensor being {"config": {"keras_history": [...]}}."""
+        arguments = call.get("args")
+        if not isinstance(arguments, list) or not arguments:
+            raise self._unknown("a call without inputs")
+        tensors = arguments[0] if isinstance(arguments[0], list) else arguments[:1]
+        histories = []
+        for tensor in tensors:
+            config = tensor.get("config") if isinstance(tensor, dict) else None
+            if not isinstance(config, dict) or not isinstance(config.get("keras_history"), list):
+                raise self._unknown(f"{str(tensor)[:60]} is no tensor")
+            histories.append(config["keras_history"])
+        return histories
 
     def kind(self, name: str) -> str:
         """The class of a layer: of DeepCTR's own perhaps with a package before it."""

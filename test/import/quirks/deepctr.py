@@ -16,10 +16,10 @@ def _order_of_declaration(model: Model, checkpoint: Checkpoint) -> None:
 
 
 def _no_groups(model: Model, checkpoint: Checkpoint) -> None:
-    """Sparse features, then sequences, then dense ones, as if groups did not count. Both orders have vectors of other sizes in the
-    same places, but as many numbers."""
-    features = {feature["name"]: feature for feature in model.contract["features"]}
-    model.contract["input"] = [name for kind in ("sparse", "sequence", "dense") for name in features if features[name]["kind"] == kind]
+    """Sparse features, then sequences, then dense ones, as if groups did not count."""
+    kinds = ("sparse", "sequence", "dense")
+    features = sorted(model.contract["features"], key=lambda feature: kinds.index(feature["kind"]))
+    model.contract["input"] = [feature["name"] for feature in features]
 
 
 def _torch_epsilon(model: Model, checkpoint: Checkpoint) -> None:
@@ -60,11 +60,14 @@ def _alphabetical_kernels(model: Model, checkpoint: Checkpoint) -> None:
             model.tensors.update(zip((f"task.{task}.tower.{l}.{part}" for l in range(1, 11)), values))
 
 
+_NORM = {"weight": "gamma", "bias": "beta", "running_mean": "moving_mean", "running_var": "moving_variance"}
+
+
 def _norms_by_name(model: Model, checkpoint: Checkpoint) -> None:
     """Batch norms in the order of their names, where batch_normalization_10 comes before batch_normalization_9."""
     paths = [name for name in checkpoint if name.startswith("tower_income/") and name.endswith("/gamma:0")]
     for l, path in enumerate(sorted(paths)):
-        for part, leaf in (("weight", "gamma"), ("bias", "beta"), ("running_mean", "moving_mean"), ("running_var", "moving_variance")):
+        for part, leaf in _NORM.items():
             model.tensors[f"task.income.tower.{l}.norm.{part}"] = checkpoint.tensors[path.replace("gamma:0", f"{leaf}:0")]
 
 

@@ -2,8 +2,8 @@
 
     feature_column, multitask = import_deepctr(folder)
 
-runs DeepCTR's own code on it. Written from what TensorFlow documents and from reading tf-keras 2; it proves how DeepCTR's code
-puts the models together, names and orders their weights, not that TensorFlow's arithmetic is what we take it for.
+runs DeepCTR's own code on it. Written from what TensorFlow documents and from reading tf-keras 2. compare_deepctr.py runs the
+same models on Keras 3 itself.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import sys
 import types
-from typing import Any, Tuple
+from typing import Any, Dict, Optional, Tuple
 
 import torch
 
@@ -29,35 +29,41 @@ def _module(name: str, **members: Any) -> types.ModuleType:
     return module
 
 
-def _install() -> None:
-    public = {key: value for key, value in vars(ops).items() if not key.startswith("_")}
-    tensorflow = _module("tensorflow", __version__="2.15.0", **public)
-    tensorflow.__path__ = []
-    _module("tensorflow.nn", bias_add=ops.bias_add, softmax=ops.softmax)
-    for name in ("tensorflow.python", "tensorflow.python.ops", "tensorflow.keras"):
-        _module(name).__path__ = []
+def parts_on_torch() -> Dict[str, Dict[str, Any]]:
+    """Members of TensorFlow's modules."""
     initializers = {"Zeros": layers.Zeros, "Ones": layers.Ones, "RandomNormal": layers.RandomNormal}
-    _module("tensorflow.python.ops.init_ops_v2", **initializers, glorot_normal=layers.glorot_normal,
-            TruncatedNormal=layers.RandomNormal, Constant=layers.Zeros, glorot_uniform=layers.glorot_normal)
-    _module("tensorflow.python.ops.lookup_ops", TextFileInitializer=ops.TextFileInitializer, StaticHashTable=ops.StaticHashTable)
-    _module("tensorflow.keras.backend")
-    _module("tensorflow.keras.initializers", **initializers)
-    _module("tensorflow.keras.regularizers", l2=lambda factor: None)
-    _module("tensorflow.keras.models", Model=model.Model)
-    unused = {name: type(name, (layers.Layer,), {}) for name in ("LSTM", "Add")}
-    _module("tensorflow.keras.layers", Layer=layers.Layer, Input=layers.Input, Dense=layers.Dense, Embedding=layers.Embedding,
-            Flatten=layers.Flatten, Multiply=layers.Multiply, Lambda=layers.Lambda, Dropout=layers.Dropout,
-            Activation=layers.Activation, PReLU=layers.PReLU, LeakyReLU=layers.LeakyReLU,
-            BatchNormalization=layers.BatchNormalization, **unused)
+    return {
+        "tensorflow": {key: value for key, value in vars(ops).items() if not key.startswith("_")},
+        "tensorflow.nn": {"bias_add": ops.bias_add, "softmax": ops.softmax},
+        "tensorflow.python.ops.init_ops_v2": {
+            **initializers, "glorot_normal": layers.glorot_normal, "TruncatedNormal": layers.RandomNormal,
+            "Constant": layers.Zeros, "glorot_uniform": layers.glorot_normal,
+        },
+        "tensorflow.python.ops.lookup_ops": {
+            "TextFileInitializer": ops.TextFileInitializer, "StaticHashTable": ops.StaticHashTable,
+        },
+        "tensorflow.keras.initializers": initializers,
+        "tensorflow.keras.regularizers": {"l2": lambda factor: None},
+        "tensorflow.keras.models": {"Model": model.Model},
+        "tensorflow.keras.layers": {
+            **{key: value for key, value in vars(layers).items() if isinstance(value, type)}, "Input": layers.Input,
+            **{name: type(name, (layers.Layer,), {}) for name in ("LSTM", "Add")},      # imported, and never used
+        },
+    }
 
 
-def import_deepctr(folder: str) -> Tuple[Any, Any]:
+def import_deepctr(folder: str, parts: Optional[Dict[str, Dict[str, Any]]] = None) -> Tuple[Any, Any]:
     """DeepCTR's modules feature_column and models.multitask from a checkout.
 
     The packages' own __init__ files are passed over: they ask the network for newer versions, and import models that need more
     of TensorFlow.
     """
-    _install()
+    for name in ("tensorflow", "tensorflow.python", "tensorflow.python.ops", "tensorflow.keras"):
+        _module(name).__path__ = []
+    _module("tensorflow.keras.backend")
+    for name, members in (parts or parts_on_torch()).items():
+        vars(sys.modules.get(name) or _module(name)).update(members)
+    sys.modules["tensorflow"].__version__ = "2.15.0"
     for name in ("deepctr", "deepctr.layers", "deepctr.models"):
         _module(name).__path__ = [os.path.join(folder, *name.split("."))]
     _module("deepctr.contrib").__path__ = []

@@ -145,7 +145,8 @@ class InputLayer(Layer):
         self.shape = shape
 
     def get_config(self) -> Dict[str, Any]:
-        return {"batch_input_shape": [None, *self.shape], "dtype": self.dtype, "sparse": False, "ragged": False, "name": self.name}
+        return {"batch_input_shape": [None, *self.shape], "dtype": self.dtype, "sparse": False, "ragged": False,
+                "name": self.name}
 
 
 def Input(shape: Any, name: Any = None, dtype: str = "float32") -> Symbol:
@@ -234,17 +235,8 @@ class Dropout(Layer):
 _FUNCTIONS = {
     "linear": lambda x: x, "relu": torch.relu, "sigmoid": torch.sigmoid, "tanh": torch.tanh,
     "softmax": lambda x: torch.softmax(x, -1), "swish": torch.nn.functional.silu, "gelu": torch.nn.functional.gelu,
+    "leaky_relu": lambda x: torch.nn.functional.leaky_relu(x, 0.2),
 }
-
-
-class Activation(Layer):
-    def __init__(self, activation: str, **keys: Any):
-        super().__init__(**keys)
-        self.supports_masking = True
-        self.function = activation
-
-    def call(self, inputs: Any) -> Any:
-        return _FUNCTIONS[self.function](inputs)
 
 
 class PReLU(Layer):
@@ -258,6 +250,19 @@ class PReLU(Layer):
 class LeakyReLU(Layer):
     def call(self, inputs: Any) -> Any:
         return torch.nn.functional.leaky_relu(inputs, 0.3)
+
+
+class Activation(Layer):
+    """A function by its name; the name of a layer's class makes such a layer, which is tracked."""
+
+    def __init__(self, activation: str, **keys: Any):
+        super().__init__(**keys)
+        self.supports_masking = True
+        layers = {"PReLU": PReLU, "LeakyReLU": LeakyReLU}
+        self.activation = layers[activation]() if activation in layers else _FUNCTIONS[activation]
+
+    def call(self, inputs: Any) -> Any:
+        return self.activation(inputs)
 
 
 class BatchNormalization(Layer):

@@ -97,11 +97,11 @@ class Model:
             self._write_weights(file)
 
     def save(self, path: str) -> None:
-        """The whole model: its layers as JSON, and its weights."""
+        """The whole model: its layers as JSON, and its weights. As in Keras, not if an activation was given as a class."""
         with h5py.File(path, "w") as file:
             file.attrs["keras_version"] = KERAS_VERSION
             file.attrs["backend"] = "tensorflow"
-            file.attrs["model_config"] = json.dumps(self._config(), default=_json_type).encode()
+            file.attrs["model_config"] = json.dumps(self._config()).encode()
             self._write_weights(file.create_group("model_weights"))
 
     def _write_weights(self, group: Any) -> None:
@@ -137,13 +137,6 @@ class Model:
             "input_layers": [coordinates(symbol) for symbol in self.inputs],
             "output_layers": [coordinates(symbol) for symbol in self.outputs],
         }}
-
-
-def _json_type(value: Any) -> Any:
-    """Classes, such as that of an activation, go by their names."""
-    if isinstance(value, type):
-        return value.__name__
-    raise TypeError(f"{value!r} is not JSON")
 
 
 def _write_texts(group: Any, name: str, texts: List[bytes]) -> None:
