@@ -147,6 +147,17 @@ class LeftOverTest(DeepctrTest):
         self.assert_refused('layer "tower_income" has 11 layers, but 10 with norm', config=config,
                             checkpoint=Checkpoint(tensors, "", checkpoint.attributes))
 
+    def test_too_many_layers(self):
+        checkpoint, config = case("esmm")
+        checkpoint.tensors["dnn_9/dnn_9/kernel64:0"] = np.ones((1, 1), "f4")
+        self.assert_refused('layer "dnn_9" has 65 layers, the limit is 64', checkpoint=checkpoint, config=config)
+
+    def test_too_many_experts(self):
+        checkpoint, config = case("ple_three_levels")
+        checkpoint.attributes["layers"] += [f"level_0_task_income_expert_specific_{i}" for i in range(1, 1025)]
+        self.assert_refused('the model has 1025 layers called "level_0_task_income_expert_specific_...", the limit is 1024',
+                            checkpoint=checkpoint, config=config)
+
     def test_left_over_weight(self):
         checkpoint, config = case("mmoe_hash")
         checkpoint.tensors["expert_0/expert_0/other:0"] = np.ones(3, "f4")

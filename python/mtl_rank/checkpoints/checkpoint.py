@@ -58,5 +58,5 @@ class Checkpoint:
 
     def numbers(self, prefix: str) -> List[int]:
         """The numbers of the parts that are there, in order."""
-        pattern = re.compile(re.escape(prefix) + r"(\d{1,6})(?:[./]|$)")
+        pattern = re.compile(re.escape(prefix) + r"(\d{1,6})(?:\.|$)")
         return sorted({int(match.group(1)) for match in map(pattern.match, self.tensors) if match})

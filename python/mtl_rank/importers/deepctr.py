@@ -16,9 +16,11 @@ from __future__ import annotations
 import re
 from typing import Any, Dict, List, Optional, Tuple
 
+from ..architectures import MAX_EXPERTS, MAX_LEVELS
 from ..checkpoints import Checkpoint
 from ..contract import binary, mmoe, ple, product, shared_bottom, single_task
 from ..errors import ModelError
+from ..layers import MAX_LAYERS
 from ..model import Model
 from ..reader import quoted
 from .configuration import Configuration, Json
@@ -37,6 +39,7 @@ ACTIVATIONS = {
     "prelu": "prelu", "dice": "dice",
 }
 _NAMED_BY_KERAS = ("hash", "lambda", "sequence_pooling_layer", "weighted_sequence_layer", "no_mask", "concat", "flatten")
+_DNN_WEIGHT = re.compile(r"(.+)/(\d{1,6})/(?:kernel|bias|alpha|norm/\w+|dice/\w+)$")
 _GATE_PARTS = re.compile(r"(level_\d+_)?gate_mul_expert_.*")
 
 
@@ -48,6 +51,7 @@ class _Network:
         self.seen: Dict[str, None] = {}          # layers that the model was expected to have
         self.lambdas = 0                         # what gates are made of besides
         self.has_norm = bool(translation.checkpoint.matching(r".*/\d+/norm/moving_mean"))
+        self.depths = self._depths()
         self.activation = self._activation()
 
     def _activation(self) -> Any:
@@ -66,14 +70,28 @@ class _Network:
                              "hidden layers (dnn_activation)")
         return self.config.activation(ACTIVATIONS)
 
+    def _depths(self) -> Dict[str, int]:
+        """DNN -> how many layers it has. A gap counts, so that what should be in it is reported as missing."""
+        depths: Dict[str, int] = {}
+        for match in filter(None, map(_DNN_WEIGHT.match, self.translation.checkpoint)):
+            depths[match[1]] = max(depths.get(match[1], 0), int(match[2]) + 1)
+        for name, depth in depths.items():
+            self._check_limit(depth, MAX_LAYERS, f'layer "{name}"', "layers")
+        return depths
+
+    def _check_limit(self, number: int, most: int, of_what: str, what: str) -> None:
+        if number > most:
+            raise ModelError(f"{self.layers.source}: {of_what} has {number} {what}, the limit is {most}")
+
     def has(self, name: str) -> bool:
         return name in self.layers.weights
 
-    def count(self, pattern: str) -> int:
+    def count(self, pattern: str, most: int) -> int:
         """How many layers there are of a name with a number in it, from 0 on."""
         found = 0
         while self.has(pattern.format(found)):
             found += 1
+        self._check_limit(found, most, "the model", f'layers called "{pattern.format("...")}"')
         return found
 
     def dnn(self, name: str) -> List[Layer]:
@@ -85,7 +103,7 @@ class _Network:
         return [
             Layer(f"{name}/{l}", f"{name}/{l}/norm" if self.has_norm else None, f"{name}/{l}/alpha" if with_alpha else None,
                   f"{name}/{l}/dice" if self.activation == "dice" else None)
-            for l in range(self.translation.checkpoint.count(f"{name}/"))
+            for l in range(self.depths.get(name, 0))
         ]
 
     def mlp(self, name: str, target: str) -> Json:
@@ -191,7 +209,7 @@ def _esmm(network: _Network, predictions: List[str]) -> Tuple[Json, List[Json]]:
 
 def _mmoe(network: _Network, tasks: List[str]) -> Tuple[Json, List[Json]]:
     translation = network.translation
-    experts = network.count("expert_{}")
+    experts = network.count("expert_{}", MAX_EXPERTS)
     expert = translation.one({f"expert_{i}": network.mlp(f"expert_{i}", f"level.0.expert.{i}") for i in range(experts)})
     gate = translation.one({
         f'the gate of task "{task}"': network.gate(f"gate_{task}", f"gate_softmax_{task}", f"level.0.task.{task}.gate")
@@ -204,9 +222,10 @@ def _mmoe(network: _Network, tasks: List[str]) -> Tuple[Json, List[Json]]:
 
 def _ple(network: _Network, tasks: List[str]) -> Tuple[Json, List[Json]]:
     translation = network.translation
-    levels = network.count(f"level_{{}}_gate_softmax_specific_{tasks[0]}")
-    specific = network.count(f"level_0_task_{tasks[0]}_expert_specific_{{}}")
-    shared = network.count("level_0_expert_shared_{}")
+    first = tasks[0].replace("{", "{{").replace("}", "}}")
+    levels = network.count(f"level_{{}}_gate_softmax_specific_{first}", MAX_LEVELS)
+    specific = network.count(f"level_0_task_{first}_expert_specific_{{}}", MAX_EXPERTS)
+    shared = network.count("level_0_expert_shared_{}", MAX_EXPERTS)
     experts, gates = {}, {}
     for j in range(levels):
         names = {f"level_{j}_task_{task}_expert_specific_{i}": f"level.{j}.task.{task}.expert.{i}"
