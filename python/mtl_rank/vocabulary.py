@@ -8,7 +8,7 @@ import numpy as np
 
 from .errors import ModelError
 from .expected import ExpectedTensors
-from .reader import check_distinct
+from .reader import check_distinct, type_name
 
 Entries = Union[Sequence[str], Sequence[int]]
 
@@ -20,17 +20,20 @@ def _names(vocabulary: str) -> List[str]:
 def vocabulary_tensors(vocabulary: str, entries: Entries) -> Dict[str, np.ndarray]:
     """The tensors of a vocabulary; entry i is looked up as row offset + i."""
     ids, texts, offsets = _names(vocabulary)
+    if isinstance(entries, str) or not hasattr(entries, "__iter__"):
+        raise ModelError(f'vocabulary "{vocabulary}" must be a list, found {type_name(entries)}')
     entries = list(entries)
     if not entries:
         raise ModelError(f'vocabulary "{vocabulary}" is empty')
+    strings = all(isinstance(entry, str) for entry in entries)
+    if not strings and not all(isinstance(entry, (int, np.integer)) and not isinstance(entry, bool) for entry in entries):
+        raise ModelError(f'vocabulary "{vocabulary}" must be all strings or all integers')
     check_distinct(entries, f'entry of vocabulary "{vocabulary}"')
-    if all(isinstance(entry, str) for entry in entries):
+    if strings:
         encoded = [str(entry).encode() for entry in entries]
         ends = np.cumsum([0] + [len(text) for text in encoded])
         return {texts: np.frombuffer(b"".join(encoded), "u1"), offsets: ends.astype("<i8")}
-    if all(isinstance(entry, (int, np.integer)) and not isinstance(entry, bool) for entry in entries):
-        return {ids: np.array([int(entry) for entry in entries], "<i8")}
-    raise ModelError(f'vocabulary "{vocabulary}" must be all strings or all integers')
+    return {ids: np.array([int(entry) for entry in entries], "<i8")}
 
 
 def vocabulary_entries(vocabulary: str, tensors: Dict[str, np.ndarray]) -> Union[List[str], List[int]]:

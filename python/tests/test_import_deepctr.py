@@ -262,6 +262,22 @@ class ConfigurationTest(DeepctrTest):
         self.assert_refused('feature "schools": the key of value 0 in its vocabulary file is masked',
                             checkpoint=checkpoint, config=config)
 
+    def test_values_of_other_types(self):
+        for name, key, value, text in (
+            ("country", "group_name", ["place"], 'feature "country" has "group_name" [\'place\'], expected a string'),
+            ("country", "kind", {}, 'feature "country" has the kind {}, this library has "sparse"'),
+            ("country", "dtype", {}, 'feature "country" has "dtype" {}, expected one of "int32"'),
+            ("country", "embedding", 3, "tensor \"sparse_emb_3/embeddings\" is missing"),
+        ):
+            checkpoint, config = case("shared_bottom")
+            feature(config, name)[key] = value
+            self.assert_refused(text, checkpoint=checkpoint, config=config)
+        for value, text in ((3, 'must be a list, found a number'), ("abc", 'must be a list, found a string'),
+                            ([{}], 'must be all strings or all integers'), ([], "is empty")):
+            checkpoint, config = case("ple")
+            config["vocabularies"]["education"] = value
+            self.assert_refused(f'vocabulary "education" {text}', checkpoint=checkpoint, config=config)
+
     def test_combiner(self):
         checkpoint, config = case("shared_bottom")
         feature(config, "work")["combiner"] = "concat"

@@ -71,7 +71,7 @@ class Configuration:
     def check_kinds(self, kinds: Mapping[str, str]) -> None:
         """Error for a feature of a kind that the library has not; kinds: kind -> what the library calls it."""
         for feature in self.features:
-            if feature.get("kind") not in kinds:
+            if not isinstance(feature.get("kind"), str) or feature["kind"] not in kinds:
                 raise ModelError(
                     f'feature "{feature["name"]}" has the kind {feature.get("kind")!r}, this library has '
                     + ", ".join(f'"{kind}" ({title})' for kind, title in kinds.items())

@@ -82,6 +82,8 @@ class Features:
         keys = {key: feature.pop(key, default) for key, default in _LIBRARY_KEYS.items()}
         if keys["dtype"] not in _DTYPES:
             raise ModelError(f'feature "{feature["name"]}" has "dtype" {keys["dtype"]!r}, expected one of {quoted(_DTYPES)}')
+        if not isinstance(keys["group_name"], str):
+            raise ModelError(f'feature "{feature["name"]}" has "group_name" {keys["group_name"]!r}, expected a string')
         for key in ("use_hash", "transform_fn"):
             if not isinstance(keys[key], bool):
                 raise ModelError(f'feature "{feature["name"]}" has "{key}" {keys[key]!r}, expected true or false')
