@@ -245,7 +245,7 @@ class ConfigurationTest(DeepctrTest):
     def test_weights_that_are_not_said(self):
         checkpoint, config = case("ple_three_levels")
         del feature(config, "paid")["weights"]
-        self.assert_refused("the model has 2 layers of the kind weighted_sequence_layer, the configuration makes 1",
+        self.assert_refused("the model has 4 layers of the kind weighted_sequence_layer, the configuration makes 3",
                             checkpoint=checkpoint, config=config)
 
     def test_length_that_is_not_said(self):

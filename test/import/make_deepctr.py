@@ -117,15 +117,25 @@ class Data:
         self.vocabularies = {"education": self.education[:-1]}
 
     def add_weighted(self):
+        """Once with and once without a length; with the length, id 0 counts and has a weight."""
         weights = (np.arange(3 * self.people.count) % 7 - 2).reshape(-1, 3) / 4
-        work = self.arrays["work"]
-        for name, norm, combiner in (("paid", True, "sum"), ("unpaid", False, "mean")):
+        work = self.arrays["work"] * (np.arange(3 * self.people.count) % 5 > 0).reshape(-1, 3)
+        lengths = (np.arange(self.people.count) % 3 + 1).reshape(-1, 1)
+        cut = lambda values: [row[:n] for row, n in zip(values, lengths[:, 0])]
+        for name, combiner, keys, norm in (
+            ("paid", "sum", {}, {}),
+            ("unpaid", "mean", {}, {"normalize": "none"}),
+            ("paid_before", "mean", {"length_name": "paid_before_length"}, {}),
+            ("unpaid_before", "max", {"length_name": "unpaid_before_length"}, {"normalize": "none"}),
+        ):
             column = self.fc.VarLenSparseFeat(self.sparse(name, len(self.work) + 1, 3), 3, combiner=combiner,
-                                              weight_name=f"{name}_weights", weight_norm=norm)
-            self.add(column, work, {"kind": "sequence", "max_length": 3, "combiner": combiner, "weights": {
-                "column": f"{name}_weights", **({} if norm else {"normalize": "none"})}})
+                                              weight_name=f"{name}_weights", weight_norm=not norm, **keys)
+            self.add(column, work, {"kind": "sequence", "max_length": 3, "combiner": combiner, **keys,
+                                    "weights": {"column": f"{name}_weights", **norm}}, cut(work) if keys else None)
             self.arrays[f"{name}_weights"] = weights[:, :, None]
-            self.raw[f"{name}_weights"] = weights
+            self.raw[f"{name}_weights"] = cut(weights) if keys else weights
+            if keys:
+                self.arrays[f"{name}_length"] = lengths
 
     # ------------------------------------------------------------ what a model and its case take
 
@@ -224,8 +234,8 @@ def make_all(maker):
     maker.make("mmoe_hash", models.MMOE(columns(hashed), 2, (6,), (), (), dnn_activation="dice", **small), hashed,
                activation="dice")
 
-    named = ["schools", "unpaid", "jobs_before", "school", "paid", "ages", "state"]
-    maker.make("ple", models.PLE(columns(named), 1, 2, 2, (6, 5), (4,), (3,), dnn_activation="dice", dnn_use_bn=True, **small),
+    named = ["schools", "unpaid", "jobs_before", "unpaid_before", "school", "paid", "ages", "state", "paid_before"]
+    maker.make("ple", models.PLE(columns(named), 1, 2, 2, (6,), (4, 3), (), dnn_activation="dice", dnn_use_bn=True, **small),
                named, whole=True, bare=True)
 
     maker.make("ple_three_levels", models.PLE(columns(named), 2, 1, 3, (5,), (), (), dnn_activation=keras.LeakyReLU, **small),

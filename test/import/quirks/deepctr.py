@@ -164,5 +164,6 @@ QUIRKS = [
     Quirk("keys that a vocabulary file lacks are masked in sequences", "deepctr_ple", _without("schools", oov=0)),
     Quirk("weights are normalized by a softmax", "deepctr_ple", _weights("paid", "none")),
     Quirk("weights without weight_norm stay as they are", "deepctr_ple", _weights("unpaid", "softmax")),
+    Quirk("id 0 has a weight where the length is given", "deepctr_ple", _without("paid_before", padding=0)),
     Quirk("own experts come before shared ones", "deepctr_ple", _order_of_experts),
 ]
