@@ -275,4 +275,3 @@ def _read_sequence(graph: KerasGraph, pooling: Node) -> Json:
         normalize = "softmax" if graph.config(weighted[0]).get("weight_normalization") else "none"
         feature["weights"] = {"column": graph.inputs[weighted][-1][0], "normalize": normalize}
     return feature
-
