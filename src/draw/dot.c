@@ -9,6 +9,7 @@
 
 #include "miscadmin.h"
 
+#include "draw/clusters.h"
 #include "draw/dot.h"
 #include "draw/label.h"
 #include "draw/rows.h"
@@ -24,6 +25,7 @@ typedef struct Look
 /* Weights that tasks share are blue, a task's own are orange. */
 static const Look shared_look = {"box", "filled,rounded", "#D3E6F5", "#0072B2"};
 static const Look more_look = {"box", "filled,rounded,dashed", "#FFFFFF", "#777777"};
+static const Look sum_look = {"circle", "filled", "#C9EADD", "#009E73"};
 static const Look hidden_look = {"oval", "filled,dashed", "#FFFFFF", "#777777"};
 
 static const Look looks[] = {
@@ -36,7 +38,7 @@ static const Look looks[] = {
 	[NODE_COMBINE] = {"hexagon", "filled", "#C9EADD", "#009E73"},
 	[NODE_CONCAT] = {"box", "filled", "#DDDDDD", "#555555"},
 	[NODE_DOT] = {"circle", "filled", "#FFFFFF", "#009E73"},
-	[NODE_SLICES] = {"trapezium", "filled", "#DDDDDD", "#555555"},
+	[NODE_SLICES] = {"box", "filled", "#DDDDDD", "#555555"},
 	[NODE_SCORE] = {"oval", "filled", "#FFFFFF", "#000000"},
 	[NODE_RANK] = {"oval", "filled", "#DDDDDD", "#000000"}
 };
@@ -48,6 +50,8 @@ LookOf(const PictureNode *node)
 		return &more_look;
 	if (node->role == NODE_MLP && !node->own)
 		return &shared_look;
+	if (node->role == NODE_COMBINE && node->part == NULL)
+		return &sum_look;
 	if (node->role == NODE_SCORE && node->hidden)
 		return &hidden_look;
 	return &looks[node->role];
@@ -68,152 +72,84 @@ AppendNode(StringInfo dot, const Picture *picture, int position, int depth)
 		appendStringInfoString(dot, ", fixedsize=true, width=0.4, fontsize=16");
 	else if (strcmp(look->shape, "diamond") == 0)
 		appendStringInfoString(dot, ", margin=\"0.01,0.01\"");
-	else if (strcmp(look->shape, "box") == 0 && node->role == NODE_INPUT)
+	else if (node->role == NODE_INPUT)
 		appendStringInfoString(dot, ", width=3");
 	appendStringInfoString(dot, "];\n");
 }
 
 /* -------------------------------------------------------------- clusters */
 
-/* A frame: a level, a group of experts in it, or what a task has beside levels. */
-typedef struct Cluster
-{
-	int			level;			/* -1: none */
-	bool		group;			/* experts of the level */
-	int			task;			/* -1: shared */
-} Cluster;
-
+/* What is written, and in which frames. */
 typedef struct Layout
 {
 	const Picture *picture;
-	int			nclusters;
-	int			capacity;
-	Cluster    *clusters;
-	int		   *cluster_of;		/* by node, -1: none */
+	const Clusters *clusters;
+	const Rows *rows;
 } Layout;
-
-static int
-FindCluster(Layout *layout, Cluster wanted)
-{
-	for (int i = 0; i < layout->nclusters; i++)
-	{
-		const Cluster *cluster = &layout->clusters[i];
-
-		if (cluster->level == wanted.level && cluster->group == wanted.group &&
-			cluster->task == wanted.task)
-			return i;
-	}
-	if (layout->nclusters == layout->capacity)
-	{
-		layout->capacity *= 2;
-		layout->clusters = repalloc(layout->clusters, sizeof(Cluster) * layout->capacity);
-	}
-	layout->clusters[layout->nclusters] = wanted;
-	return layout->nclusters++;
-}
-
-/*
- * Within a level the experts of a task stand together, and so do the shared ones if
- * there are any of a task.
- */
-static bool
-LevelHasGroups(const Picture *picture, int level)
-{
-	for (int i = 0; i < picture->nnodes; i++)
-	{
-		const PictureNode *node = &picture->nodes[i];
-
-		if (NodeIsShown(picture, i) && node->in_level && node->level == level &&
-			node->role == NODE_MLP && node->own)
-			return true;
-	}
-	return false;
-}
-
-static int
-ChooseCluster(Layout *layout, const PictureNode *node)
-{
-	Cluster		cluster = {.level = -1, .task = -1};
-
-	if (node->in_level)
-	{
-		cluster.level = node->level;
-		(void) FindCluster(layout, cluster);	/* the frame around it */
-		if (node->role == NODE_MLP && node->more != MORE_TASKS &&
-			LevelHasGroups(layout->picture, node->level))
-		{
-			cluster.group = true;
-			cluster.task = node->task;
-		}
-		return FindCluster(layout, cluster);
-	}
-	if (node->task < 0 || node->before_levels ||
-		layout->picture->contract->tasks[node->task].type == TASK_PRODUCT)
-		return -1;
-	cluster.task = node->task;
-	return FindCluster(layout, cluster);
-}
 
 static void
 AppendClusterLabel(StringInfo dot, const Picture *picture, const Cluster *cluster)
 {
-	if (cluster->level >= 0 && !cluster->group)
+	if (cluster->level >= 0)
 		appendStringInfo(dot, "level %d", cluster->level);
-	else if (cluster->task < 0)
-		appendStringInfoString(dot, "shared");
+	else if (cluster->task == MORE_TASKS_TOGETHER)
+		appendStringInfoString(dot, "more tasks");
 	else
 	{
-		if (!cluster->group)
-			appendStringInfoString(dot, "task ");
+		appendStringInfoString(dot, "task ");
 		AppendLabelName(dot, picture->contract->tasks[cluster->task].name);
 	}
 }
 
+/*
+ * What keeps the nodes of a row at one height and in order.  For nodes of one level
+ * it must be written within its frame.
+ */
 static void
-AppendNodesOf(StringInfo dot, const Layout *layout, int cluster, int depth)
+AppendRows(StringInfo dot, const Layout *layout, int cluster, int depth)
+{
+	const Place *places = layout->rows->places;
+	int			first = 0;
+
+	for (int i = 1; i <= layout->rows->n; i++)
+	{
+		int			row_cluster = places[first].level >= 0 ?
+			layout->clusters->of_node[places[first].node] : NO_CLUSTER;
+
+		if (i < layout->rows->n && SameRow(&places[i - 1], &places[i]))
+			continue;
+		if (row_cluster == cluster && i - first > 1)
+		{
+			appendStringInfoSpaces(dot, 2 * depth);
+			appendStringInfoString(dot, "{rank=same; ");
+			for (int k = first; k < i; k++)
+				appendStringInfo(dot, "%sn%d", k == first ? "" : " -> ", places[k].node);
+			appendStringInfoString(dot, " [style=invis];}\n");
+		}
+		first = i;
+	}
+}
+
+static void
+AppendContents(StringInfo dot, const Layout *layout, int cluster, int depth)
 {
 	for (int i = 0; i < layout->picture->nnodes; i++)
-		if (NodeIsShown(layout->picture, i) && layout->cluster_of[i] == cluster)
+		if (NodeIsShown(layout->picture, i) && layout->clusters->of_node[i] == cluster)
 			AppendNode(dot, layout->picture, i, depth);
-}
-
-static void
-OpenCluster(StringInfo dot, const Layout *layout, int cluster, int depth)
-{
-	appendStringInfoSpaces(dot, 2 * depth);
-	appendStringInfo(dot, "subgraph cluster_%d {\n", cluster);
-	appendStringInfoSpaces(dot, 2 * depth + 2);
-	appendStringInfoString(dot, "label=\"");
-	AppendClusterLabel(dot, layout->picture, &layout->clusters[cluster]);
-	/* turned upside down: a task's label is at the top, where fewer edges are */
-	appendStringInfo(dot, "\"; labelloc=%s;\n", layout->clusters[cluster].level < 0 ? "b" : "t");
-}
-
-static void
-CloseCluster(StringInfo dot, int depth)
-{
-	appendStringInfoSpaces(dot, 2 * depth);
-	appendStringInfoString(dot, "}\n");
+	AppendRows(dot, layout, cluster, depth);
 }
 
 static void
 AppendCluster(StringInfo dot, const Layout *layout, int cluster)
 {
-	const Cluster *outer = &layout->clusters[cluster];
+	const Cluster *opened = &layout->clusters->clusters[cluster];
 
-	if (outer->group)
-		return;					/* within its level */
-	OpenCluster(dot, layout, cluster, 1);
-	for (int i = 0; outer->level >= 0 && i < layout->nclusters; i++)
-	{
-		if (!layout->clusters[i].group || layout->clusters[i].level != outer->level)
-			continue;
-		OpenCluster(dot, layout, i, 2);
-		AppendNodesOf(dot, layout, i, 3);
-		CloseCluster(dot, 2);
-	}
-	AppendNodesOf(dot, layout, cluster, 2);
-	CloseCluster(dot, 1);
+	appendStringInfo(dot, "  subgraph cluster_%d {\n    label=\"", cluster);
+	AppendClusterLabel(dot, layout->picture, opened);
+	/* turned upside down: a task's label is at the top, where fewer edges are */
+	appendStringInfo(dot, "\"; labelloc=%s;\n", opened->level < 0 ? "b" : "t");
+	AppendContents(dot, layout, cluster, 2);
+	appendStringInfoString(dot, "  }\n");
 }
 
 /* ----------------------------------------------------------------- edges */
@@ -237,25 +173,21 @@ AppendEdges(StringInfo dot, const Picture *picture)
 void
 AppendDot(StringInfo dot, const Picture *picture)
 {
-	Layout		layout = {.picture = picture, .capacity = 16};
-
-	layout.clusters = palloc(sizeof(Cluster) * layout.capacity);
-	layout.cluster_of = palloc(sizeof(int) * picture->nnodes);
-	for (int i = 0; i < picture->nnodes; i++)
-		layout.cluster_of[i] = NodeIsShown(picture, i) ? ChooseCluster(&layout, &picture->nodes[i]) : -1;
+	Layout		layout = {
+		.picture = picture,
+		.clusters = ClustersCreate(picture),
+		.rows = RowsCreate(picture)
+	};
 
 	appendStringInfoString(dot,
 						   "digraph model {\n"
-						   "  graph [rankdir=BT, fontname=\"Helvetica,Arial,sans-serif\", fontsize=11, fontcolor=\"#555555\",\n"
-						   "    color=\"#AAAAAA\", style=\"rounded\", labeljust=l, newrank=true, nodesep=0.2, ranksep=0.4];\n"
+						   "  graph [rankdir=BT, newrank=true, remincross=false, nodesep=0.2, ranksep=0.4, style=rounded, color=\"#AAAAAA\",\n"
+						   "    labeljust=l, fontname=\"Helvetica,Arial,sans-serif\", fontsize=11, fontcolor=\"#555555\"];\n"
 						   "  node [fontname=\"Helvetica,Arial,sans-serif\", fontsize=11, margin=\"0.1,0.05\", height=0.3];\n"
 						   "  edge [color=\"#555555\", arrowsize=0.6];\n");
-	AppendNodesOf(dot, &layout, -1, 1);
-	for (int i = 0; i < layout.nclusters; i++)
+	AppendContents(dot, &layout, NO_CLUSTER, 1);
+	for (int i = 0; i < layout.clusters->nclusters; i++)
 		AppendCluster(dot, &layout, i);
-	AppendRows(dot, picture);
 	AppendEdges(dot, picture);
 	appendStringInfoString(dot, "}\n");
-	pfree(layout.cluster_of);
-	pfree(layout.clusters);
 }

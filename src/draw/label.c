@@ -195,8 +195,13 @@ AppendLayers(StringInfo dot, const Picture *picture, const PictureNode *node)
 static void
 AppendMlp(StringInfo dot, const Picture *picture, const PictureNode *node)
 {
-	if (!node->own && !node->in_level)
-		appendStringInfoString(dot, "shared ");
+	if (node->in_level && node->own)
+	{
+		AppendLabelName(dot, TaskName(picture, node));
+		appendStringInfoString(dot, NEW_LINE);
+	}
+	else if (node->shared)
+		appendStringInfoString(dot, node->in_level ? "shared" NEW_LINE : "shared ");
 	AppendLabelName(dot, node->part ? node->part : "layers");
 	if (node->index >= 0)
 		appendStringInfo(dot, " %d", node->index);
@@ -238,7 +243,7 @@ AppendCombine(StringInfo dot, const Picture *picture, const PictureNode *node)
 
 	if (node->part == NULL)
 	{
-		appendStringInfoString(dot, op->weights[0] == 1 ? "+" : "average");
+		appendStringInfoString(dot, op->weights[0] == 1 ? "+" : "avg");
 		return;
 	}
 	AppendLabelName(dot, node->part);
@@ -392,8 +397,8 @@ AppendNodeLabel(StringInfo dot, const Picture *picture, const PictureNode *node)
 			appendStringInfoString(dot, "&sdot;");
 			break;
 		case NODE_SLICES:
-			appendStringInfoString(dot, "slices of ");
-			AppendLabelName(dot, node->task >= 0 ? TaskName(picture, node) : "all tasks");
+			appendStringInfoString(dot, "slices: ");
+			AppendLabelName(dot, node->task >= 0 ? TaskName(picture, node) : "shared");
 			appendStringInfo(dot, NEW_LINE "%d of %d numbers", op->width, picture->graph->layout->width);
 			break;
 		case NODE_SCORE:

@@ -91,7 +91,10 @@ PartNameParse(const GraphOp *op)
 		first += 2;
 	}
 	else if (first < words.n && strcmp(words.words[first], "shared") == 0)
+	{
+		name.shared = true;
 		first++;
+	}
 
 	DropLast(&words, first, &name, op->kind);
 	name.prefix = words.ends[words.n - 1];

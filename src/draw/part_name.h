@@ -17,6 +17,7 @@ typedef struct PartName
 {
 	int			level;			/* -1: none */
 	char	   *task;			/* NULL: none */
+	bool		shared;			/* the name says so */
 	char	   *part;			/* "expert", "tower", ...; NULL: the name is a task's alone */
 	int			index;			/* of several such parts, -1: there is one */
 	int			prefix;			/* bytes of the name that all layers of an MLP share */

@@ -77,6 +77,7 @@ AddNodeOf(Sketch *sketch, int op, NodeRole role, const PartName *name)
 	node->in_level = name->level >= 0;
 	node->task = name->task ? NameIndexFind(sketch->tasks, name->task) : -1;
 	node->own = node->task >= 0;
+	node->shared = name->shared;
 	node->part = name->part;
 	node->index = name->index;
 	Join(sketch, op, picture->nnodes - 1);

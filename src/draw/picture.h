@@ -50,6 +50,7 @@ typedef struct PictureNode
 	bool		before_levels;	/* a level reads it */
 	int			task;			/* position in the contract, -1: none */
 	bool		own;			/* its weights are the task's own */
+	bool		shared;			/* its name says that they are not */
 	const char *part;			/* "expert", "tower", ...; may be NULL */
 	int			index;			/* of several such parts or classes, -1: there is one */
 	int			first_op;		/* its operations: see Picture.next_op; -1: none */

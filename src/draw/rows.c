@@ -22,16 +22,6 @@ typedef enum RowKind
 	ROW_SCORES
 } RowKind;
 
-typedef struct Place
-{
-	int			node;
-	RowKind		kind;
-	int			level;
-	int			column;
-	int			rank;			/* within its column: what stands left of what */
-	int			index;
-} Place;
-
 static RowKind
 RowOf(const PictureNode *node)
 {
@@ -118,45 +108,26 @@ ComparePlaces(const void *a, const void *b)
 	return p->node - q->node;
 }
 
-static bool
+bool
 SameRow(const Place *p, const Place *q)
 {
 	return p->kind == q->kind && p->level == q->level;
 }
 
-static void
-AppendRow(StringInfo dot, const Place *places, int n)
+Rows *
+RowsCreate(const Picture *picture)
 {
-	if (n < 2)
-		return;
-	appendStringInfoString(dot, "  {rank=same; ");
-	for (int i = 0; i < n; i++)
-		appendStringInfo(dot, "%sn%d", i == 0 ? "" : " -> ", places[i].node);
-	appendStringInfoString(dot, " [style=invis];}\n");
-}
-
-void
-AppendRows(StringInfo dot, const Picture *picture)
-{
-	Place	   *places = palloc(sizeof(Place) * picture->nnodes);
+	Rows	   *rows = palloc0(sizeof(Rows));
 	int			middle = MiddleTask(picture->contract);
-	int			n = 0;
-	int			first = 0;
 
+	rows->places = palloc(sizeof(Place) * picture->nnodes);
 	for (int i = 0; i < picture->nnodes; i++)
 	{
 		RowKind		kind = RowOf(&picture->nodes[i]);
 
 		if (NodeIsShown(picture, i) && kind != ROW_NONE)
-			places[n++] = PlaceOf(picture, i, kind, middle);
+			rows->places[rows->n++] = PlaceOf(picture, i, kind, middle);
 	}
-	qsort(places, n, sizeof(Place), ComparePlaces);
-	for (int i = 1; i <= n; i++)
-	{
-		if (i < n && SameRow(&places[i - 1], &places[i]))
-			continue;
-		AppendRow(dot, places + first, i - first);
-		first = i;
-	}
-	pfree(places);
+	qsort(rows->places, rows->n, sizeof(Place), ComparePlaces);
+	return rows;
 }
