@@ -50,6 +50,12 @@ TaskName(const Picture *picture, const PictureNode *node)
 	return picture->contract->tasks[node->task].name;
 }
 
+static void
+AppendNumbers(StringInfo dot, int64 n)
+{
+	appendStringInfo(dot, INT64_FORMAT " number%s", n, n == 1 ? "" : "s");
+}
+
 /* -------------------------------------------------------------- features */
 
 static void
@@ -103,8 +109,9 @@ AppendFeatures(StringInfo dot, const PictureNode *node)
 		[FEATURE_SEQUENCE] = "sequence"
 	};
 
-	appendStringInfo(dot, "%d %s feature%s" NEW_LINE INT64_FORMAT " numbers", node->nfeatures,
-					 kinds[node->kind], node->nfeatures == 1 ? "" : "s", node->nnumbers);
+	appendStringInfo(dot, "%d %s feature%s" NEW_LINE, node->nfeatures, kinds[node->kind],
+					 node->nfeatures == 1 ? "" : "s");
+	AppendNumbers(dot, node->nnumbers);
 }
 
 /* ------------------------------------------------------------------ MLPs */
@@ -375,7 +382,8 @@ AppendNodeLabel(StringInfo dot, const Picture *picture, const PictureNode *node)
 				AppendFeatures(dot, node);
 			break;
 		case NODE_INPUT:
-			appendStringInfo(dot, "x: %d numbers", op->width);
+			appendStringInfoString(dot, "x: ");
+			AppendNumbers(dot, op->width);
 			break;
 		case NODE_MLP:
 		case NODE_TOWER:
@@ -391,7 +399,8 @@ AppendNodeLabel(StringInfo dot, const Picture *picture, const PictureNode *node)
 			AppendCombine(dot, picture, node);
 			break;
 		case NODE_CONCAT:
-			appendStringInfo(dot, "concat: %d numbers", op->width);
+			appendStringInfoString(dot, "concat: ");
+			AppendNumbers(dot, op->width);
 			break;
 		case NODE_DOT:
 			appendStringInfoString(dot, "&sdot;");
@@ -399,7 +408,8 @@ AppendNodeLabel(StringInfo dot, const Picture *picture, const PictureNode *node)
 		case NODE_SLICES:
 			appendStringInfoString(dot, "slices: ");
 			AppendLabelName(dot, node->task >= 0 ? TaskName(picture, node) : "shared");
-			appendStringInfo(dot, NEW_LINE "%d of %d numbers", op->width, picture->graph->layout->width);
+			appendStringInfo(dot, NEW_LINE "%d of ", op->width);
+			AppendNumbers(dot, picture->graph->layout->width);
 			break;
 		case NODE_SCORE:
 			AppendScore(dot, picture, node);

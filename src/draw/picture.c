@@ -39,7 +39,7 @@ PictureAddNode(Picture *picture, NodeRole role)
 	{
 		picture->capacity = Max(2 * picture->capacity, 64);
 		picture->nodes = picture->nodes ?
-			repalloc_huge(picture->nodes, sizeof(PictureNode) * picture->capacity) :
+			repalloc(picture->nodes, sizeof(PictureNode) * picture->capacity) :
 			palloc(sizeof(PictureNode) * picture->capacity);
 	}
 	node = &picture->nodes[picture->nnodes];
