@@ -4,6 +4,10 @@
  *
  * Colours are of the Okabe-Ito palette, which the colour-blind can tell apart, with
  * pale fillings under black text; shapes tell the roles too.
+ *
+ * newrank lets heights be compared across frames: without it, a column that stitches
+ * leave and enter again would be one lump.  Without remincross=false, Graphviz
+ * forgets the order of rows within frames in the end.
  */
 #include "postgres.h"
 
@@ -44,13 +48,13 @@ static const Look looks[] = {
 };
 
 static const Look *
-LookOf(const PictureNode *node)
+LookOf(const Picture *picture, const PictureNode *node)
 {
 	if (node->more != MORE_NOTHING)
 		return &more_look;
 	if (node->role == NODE_MLP && !node->own)
 		return &shared_look;
-	if (node->role == NODE_COMBINE && node->part == NULL)
+	if (node->role == NODE_COMBINE && CombineIsSum(picture, node))
 		return &sum_look;
 	if (node->role == NODE_SCORE && node->hidden)
 		return &hidden_look;
@@ -61,7 +65,7 @@ static void
 AppendNode(StringInfo dot, const Picture *picture, int position, int depth)
 {
 	const PictureNode *node = &picture->nodes[position];
-	const Look *look = LookOf(node);
+	const Look *look = LookOf(picture, node);
 
 	appendStringInfoSpaces(dot, 2 * depth);
 	appendStringInfo(dot, "n%d [label=\"", position);

@@ -243,6 +243,12 @@ AppendGate(StringInfo dot, const Picture *picture, const PictureNode *node)
 
 /* ---------------------------------------------------------- combinations */
 
+bool
+CombineIsSum(const Picture *picture, const PictureNode *node)
+{
+	return node->part == NULL && picture->graph->ops[node->first_op].weights[0] == 1;
+}
+
 static void
 AppendCombine(StringInfo dot, const Picture *picture, const PictureNode *node)
 {
@@ -250,7 +256,7 @@ AppendCombine(StringInfo dot, const Picture *picture, const PictureNode *node)
 
 	if (node->part == NULL)
 	{
-		appendStringInfoString(dot, op->weights[0] == 1 ? "+" : "avg");
+		appendStringInfoString(dot, CombineIsSum(picture, node) ? "+" : "average");
 		return;
 	}
 	AppendLabelName(dot, node->part);

@@ -23,4 +23,7 @@ extern void AppendNodeLabel(StringInfo dot, const Picture *picture, const Pictur
  */
 extern void AppendLabelName(StringInfo dot, const char *name);
 
+/* Whether a NODE_COMBINE adds vectors as they are; else it has weights. */
+extern bool CombineIsSum(const Picture *picture, const PictureNode *node);
+
 #endif							/* MTL_RANK_LABEL_H */
