@@ -139,11 +139,11 @@ SameFunctions(const GraphOp *a, const GraphOp *b)
 }
 
 /*
- * Appends a line for the layers from op on that have the same functions; returns the
- * first operation after them, -1 for none.
+ * Appends a line for the layers from op on, before end, that have the same functions;
+ * returns the operation after them.
  */
 static int
-AppendRun(StringInfo dot, const Picture *picture, int op)
+AppendRun(StringInfo dot, const Picture *picture, int op, int end)
 {
 	const GraphOp *ops = picture->graph->ops;
 	const GraphOp *first = &ops[op];
@@ -151,7 +151,7 @@ AppendRun(StringInfo dot, const Picture *picture, int op)
 	int			n = 1;
 
 	appendStringInfo(dot, NEW_LINE "%d", first->width);
-	for (op = picture->next_op[op]; op >= 0 && SameFunctions(first, &ops[op]); op = picture->next_op[op])
+	for (op = picture->next_op[op]; op != end && SameFunctions(first, &ops[op]); op = picture->next_op[op])
 	{
 		if (n++ < MAX_SIZES - 1)
 			appendStringInfo(dot, ARROW "%d", ops[op].width);
@@ -169,33 +169,40 @@ AppendRun(StringInfo dot, const Picture *picture, int op)
 	return op;
 }
 
-static void
-AppendLayers(StringInfo dot, const Picture *picture, const PictureNode *node)
+/*
+ * The last layer of a node's from op on, before end.
+ */
+static int
+LastLayer(const Picture *picture, int op, int end)
 {
-	const GraphOp *ops = picture->graph->ops;
-	int			op = node->first_op;
-	int			nruns = 0;
+	for (int next = picture->next_op[op];
+		 next != end && picture->graph->ops[next].kind == OP_LAYER;
+		 next = picture->next_op[next])
+		op = next;
+	return op;
+}
 
-	while (op >= 0)
+/*
+ * Appends lines for the operations of an MLP from op on, before end; -1 is the end of
+ * the node.
+ */
+static void
+AppendLayers(StringInfo dot, const Picture *picture, int op, int end)
+{
+	for (int nruns = 0; op != end; nruns++)
 	{
+		if (picture->graph->ops[op].kind != OP_LAYER)
+		{
+			appendStringInfo(dot, NEW_LINE "%s", OpKindName(picture->graph->ops[op].kind));
+			op = picture->next_op[op];
+			continue;
+		}
 		if (nruns == MAX_RUNS)
 		{
 			appendStringInfoString(dot, NEW_LINE HELLIP);
-			nruns++;
+			op = LastLayer(picture, op, end);
 		}
-		if (ops[op].kind != OP_LAYER)
-		{
-			if (ops[op].kind == OP_SOFTMAX)
-				appendStringInfoString(dot, NEW_LINE "softmax");
-			op = picture->next_op[op];
-		}
-		else if (nruns < MAX_RUNS || (picture->next_op[op] < 0))
-		{
-			op = AppendRun(dot, picture, op);
-			nruns++;
-		}
-		else
-			op = picture->next_op[op];
+		op = AppendRun(dot, picture, op, end);
 	}
 }
 
@@ -212,7 +219,7 @@ AppendMlp(StringInfo dot, const Picture *picture, const PictureNode *node)
 	AppendLabelName(dot, node->part ? node->part : "layers");
 	if (node->index >= 0)
 		appendStringInfo(dot, " %d", node->index);
-	AppendLayers(dot, picture, node);
+	AppendLayers(dot, picture, node->first_op, -1);
 }
 
 /* ----------------------------------------------------------------- gates */
@@ -233,10 +240,8 @@ AppendGate(StringInfo dot, const Picture *picture, const PictureNode *node)
 		appendStringInfoString(dot, NEW_LINE);
 		AppendLabelName(dot, node->task >= 0 ? TaskName(picture, node) : "shared");
 	}
-	if (ops[node->first_op].kind == OP_LAYER &&
-		picture->next_op[node->first_op] >= 0 &&
-		ops[picture->next_op[node->first_op]].kind == OP_LAYER)
-		(void) AppendRun(dot, picture, node->first_op);
+	if (ops[node->first_op].kind == OP_LAYER)
+		AppendLayers(dot, picture, node->first_op, LastLayer(picture, node->first_op, -1));
 	if (softmax->kind == OP_SOFTMAX && softmax->temperature != 1)
 		appendStringInfo(dot, NEW_LINE "softmax / %.4g", softmax->temperature);
 }

@@ -116,6 +116,8 @@ CREATE TABLE large AS SELECT name, mtl_graph(model) AS dot FROM (VALUES
 	('64 stitched layers', model(jsonb_build_object('type', 'sluice', 'column', jsonb_build_object('hidden_units', array_fill(2, ARRAY[64]))), '[{"name": "a", "kind": "dense"}]', '[{"name": "t", "type": "binary"}]')),
 	('64 layers', model(jsonb_build_object('type', 'shared_bottom', 'bottom', jsonb_build_object('bias', false, 'hidden_units', array_fill(1, ARRAY[64]),
 		'activation', (SELECT jsonb_agg(CASE WHEN i % 2 = 0 OR i < 12 THEN 'relu' ELSE 'tanh' END ORDER BY i) FROM generate_series(1, 64) i))))),
+	('a gate of 64 layers', model(jsonb_build_object('type', 'omoe', 'num_experts', 1, 'expert', '{}'::jsonb, 'gate', jsonb_build_object('bias', false, 'hidden_units', array_fill(1, ARRAY[64]),
+		'activation', (SELECT jsonb_agg(CASE WHEN i % 2 = 0 THEN 'relu' ELSE 'tanh' END ORDER BY i) FROM generate_series(1, 64) i))))),
 	('1000 classes', model('{"type": "single_task"}', '[{"name": "a", "kind": "dense"}]', '[{"name": "t", "type": "multiclass", "num_classes": 1000}]')),
 	('300 products', model('{"type": "single_task"}', '[{"name": "a", "kind": "dense"}]', tasks(2) || (SELECT jsonb_agg(jsonb_build_object('name', 'p' || i, 'type', 'product', 'of',
 		CASE WHEN i = 300 THEN (SELECT jsonb_agg('p' || k) FROM generate_series(1, 299) k) ELSE '["t1", "t2"]' END)) FROM generate_series(1, 300) i)))) v(name, model);
