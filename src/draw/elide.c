@@ -200,7 +200,7 @@ PictureElide(Picture *picture)
 	Plan		plan = {.picture = picture, .nnodes = picture->nnodes};
 
 	plan.ordinals = palloc(sizeof(int) * picture->contract->ntasks);
-	for (int i = 0; i < lengthof(limits); i++)
+	for (int i = 0; i < (int) lengthof(limits); i++)
 	{
 		picture->nnodes = plan.nnodes;
 		for (int k = 0; k < plan.nnodes; k++)

@@ -121,5 +121,5 @@ CREATE TABLE large AS SELECT name, mtl_graph(model) AS dot FROM (VALUES
 	('1000 classes', model('{"type": "single_task"}', '[{"name": "a", "kind": "dense"}]', '[{"name": "t", "type": "multiclass", "num_classes": 1000}]')),
 	('300 products', model('{"type": "single_task"}', '[{"name": "a", "kind": "dense"}]', tasks(2) || (SELECT jsonb_agg(jsonb_build_object('name', 'p' || i, 'type', 'product', 'of',
 		CASE WHEN i = 300 THEN (SELECT jsonb_agg('p' || k) FROM generate_series(1, 299) k) ELSE '["t1", "t2"]' END)) FROM generate_series(1, 300) i)))) v(name, model);
-SELECT name, count(*) AS nodes, length(dot) < 30000 AS small, dot_problem(dot) AS problem FROM large, dot_nodes(dot) GROUP BY name, dot ORDER BY name;
-SELECT name, label FROM large, dot_nodes(dot) WHERE label ~ 'more|hellip' ORDER BY name, node;
+SELECT name, count(*) AS nodes, length(dot) < 30000 AS small, dot_problem(dot) AS problem FROM large, dot_nodes(dot) GROUP BY name, dot ORDER BY name COLLATE "C";
+SELECT name, label FROM large, dot_nodes(dot) WHERE label ~ 'more|hellip' ORDER BY name COLLATE "C", node COLLATE "C";
