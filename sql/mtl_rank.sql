@@ -200,6 +200,14 @@ CREATE FUNCTION mtl_describe(model text) RETURNS jsonb
 	AS 'MODULE_PATHNAME', 'mtl_describe' LANGUAGE C STABLE STRICT PARALLEL SAFE;
 COMMENT ON FUNCTION mtl_describe(text) IS 'what a registered model is: architecture, features, tasks, size, provenance';
 
+CREATE FUNCTION mtl_graph(model mtl_model) RETURNS text
+	AS 'MODULE_PATHNAME', 'mtl_graph' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION mtl_graph(mtl_model) IS 'a picture of the network, in the DOT language of Graphviz';
+
+CREATE FUNCTION mtl_graph(model text) RETURNS text
+	AS 'MODULE_PATHNAME', 'mtl_graph' LANGUAGE C STABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION mtl_graph(text) IS 'a picture of the network of a registered model, in the DOT language of Graphviz';
+
 CREATE FUNCTION mtl_verify(model mtl_model, OUT example integer, OUT output text, OUT expected real, OUT score real,
 						   OUT difference real)
 	RETURNS SETOF record

@@ -6,7 +6,7 @@ SELECT step, state, count(*), round(avg(ms)::numeric, 2) AS avg_ms, round(percen
 	round(max(ms)::numeric, 1) AS max_ms, min(message) FILTER (WHERE state <> '00000') AS example
 FROM (SELECT step, state, ms, left(message, 60) AS message FROM fuzz_result) r
 GROUP BY step, state
-ORDER BY array_position('{cast,bytes,text,tasks,features,describe,score,task,rank,gates,verify,row}', step), state;
+ORDER BY array_position('{cast,bytes,text,tasks,features,describe,graph,score,task,rank,gates,verify,row}', step), state;
 
 \echo 'Slowest'
 SELECT number, left(kind, 60) AS kind, step, state, round(ms::numeric, 1) AS ms FROM fuzz_result ORDER BY fuzz_result.ms DESC LIMIT 8;

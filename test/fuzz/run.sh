@@ -17,7 +17,7 @@ trap 'rm -rf "$work"' EXIT
 "$PYTHON" "$here/../oracle/generate.py" --models 1000 --rows 2 --seed "$seed" --out "$work" >/dev/null
 
 script() {
-	cat "$here/setup.sql"
+	cat "$here/setup.sql" "$here/../models/dot.sql"
 	"$PYTHON" "$here/mutate.py" --seeds "$work" --count "$count" --seed "$seed"
 	# The server keeps the types of all records that it has met. The second time it knows them.
 	"$PYTHON" "$here/inputs.py" --seeds "$work" --count $((count / 5)) --seed "$seed" --phase rows

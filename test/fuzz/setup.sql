@@ -53,12 +53,13 @@ CREATE FUNCTION fuzz_sanitized() RETURNS bool
 
 CREATE PROCEDURE fuzz_models() LANGUAGE plpgsql AS $$
 DECLARE
-	steps text[] := '{cast,bytes,text,tasks,features,describe,score,task,rank,gates,verify}';
+	steps text[] := '{cast,bytes,text,tasks,features,describe,graph,score,task,rank,gates,verify}';
 	step text;
 	input record;
 	model mtl_model;
 	again mtl_model;
 	tasks text[];
+	graph text;
 	scores real[];
 	score real;
 	began timestamptz;
@@ -90,6 +91,10 @@ BEGIN
 						PERFORM count(*), sum(length(f::text)) FROM mtl_features(model) f;
 					WHEN 'describe' THEN
 						PERFORM mtl_describe(model);
+					WHEN 'graph' THEN
+						graph := mtl_graph(model);
+						ASSERT octet_length(graph) < 100000, 'a large picture';
+						ASSERT dot_problem(graph) IS NULL, 'a picture with a mistake: ' || dot_problem(graph);
 					WHEN 'score' THEN
 						scores := mtl_score(model, input.features);
 						ASSERT cardinality(scores) = cardinality(tasks), 'wrong number of scores';

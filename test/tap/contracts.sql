@@ -60,6 +60,8 @@ SELECT results_eq(
 		('mtl_gauc_add(internal,double precision,double precision,anyelement)', 'i', false, 's', false, 'c'),
 		('mtl_gauc_add(internal,double precision,double precision,anyelement,text)', 'i', false, 's', false, 'c'),
 		('mtl_gauc_result(internal)', 'i', false, 's', false, 'c'),
+		('mtl_graph(mtl_model)', 'i', true, 's', false, 'c'),
+		('mtl_graph(text)', 's', true, 's', false, 'c'),
 		('mtl_lock_model(text)', 'v', false, 'u', false, 'plpgsql'),
 		('mtl_logloss(boolean,double precision)', 'i', false, 's', false, 'internal'),
 		('mtl_logloss(boolean,double precision,double precision)', 'i', false, 's', false, 'internal'),
