@@ -137,7 +137,7 @@ class LeftOverTest(DeepctrTest):
         checkpoint, config = case("shared_bottom_deep")
         tensors = {name: array for name, array in checkpoint.tensors.items()
                    if not re.match("tower_income/.*/batch_normalization", name)}
-        self.assert_refused('tensor "tower_income/10/norm/moving_mean" is missing', config=config,
+        self.assert_refused('tensor "tower_income/1/norm/moving_mean" is missing', config=config,
                             checkpoint=Checkpoint(tensors, "", checkpoint.attributes))
 
     def test_one_batch_norm_too_few(self):
