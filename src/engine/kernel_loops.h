@@ -1,0 +1,303 @@
+/*
+ * kernel_loops.h
+ *	  The loops of kernels that compilers vectorise by themselves; included once by the
+ *	  file of each variant.
+ *
+ * The including file defines KERNEL_TARGET, the attribute that allows the variant's
+ * instructions, and MultiplyAdd(a, b, c), a * b + c rounded once.
+ */
+#ifndef MTL_RANK_KERNEL_LOOPS_H
+#define MTL_RANK_KERNEL_LOOPS_H
+
+#include "engine/kernel.h"
+#include "math/functions.h"
+#include "math/quick_functions.h"
+
+/* Numbers whose sums live in registers while the experts pass. */
+#define MIX_CHUNK 64
+
+/* Sums of a row's numbers that are taken side by side, so that none waits for another. */
+#define PARTIAL_SUMS 8
+
+#define KERNEL KERNEL_TARGET static
+#define KERNEL_PART KERNEL_TARGET static pg_attribute_always_inline
+
+/* ----------------------------------------------------------------- vectors */
+
+/*
+ * Zero times a number is zero, unless the number is infinite or NaN: then it is NaN.
+ */
+KERNEL bool
+AllFinite(Size n, const float *y)
+{
+	int			finite = 1;
+
+	/* without a way out in between, so that it vectorises */
+	for (Size i = 0; i < n; i++)
+		finite &= y[i] * 0.0f == 0.0f;
+	return finite;
+}
+
+/*
+ * The numbers of vectors from offset on; width is a constant where this is inlined.
+ */
+KERNEL_PART void
+MixChunk(int width, int offset, int nrows, int nexperts, Vectors gate, const Vectors *experts,
+		 float *y, Size y_stride)
+{
+	for (int r = 0; r < nrows; r++)
+	{
+		float		sums[MIX_CHUNK];
+
+		for (int u = 0; u < width; u++)
+			sums[u] = 0;
+		for (int i = 0; i < nexperts; i++)
+		{
+			float		weight = gate.numbers[r * gate.stride + i];
+			const float *expert = experts[i].numbers + r * experts[i].stride + offset;
+
+			for (int u = 0; u < width; u++)
+				sums[u] = MultiplyAdd(weight, expert[u], sums[u]);
+		}
+		for (int u = 0; u < width; u++)
+			y[r * y_stride + offset + u] = sums[u];
+	}
+}
+
+KERNEL void
+Mix(int nrows, int width, int nexperts, Vectors gate, const Vectors *experts,
+	float *y, Size y_stride)
+{
+	int			offset = 0;
+
+#define MIX_CHUNKS(chunk) \
+	for (; offset + (chunk) <= width; offset += (chunk)) \
+		MixChunk(chunk, offset, nrows, nexperts, gate, experts, y, y_stride)
+
+	MIX_CHUNKS(MIX_CHUNK);
+	MIX_CHUNKS(MIX_CHUNK / 2);
+	MIX_CHUNKS(MIX_CHUNK / 4);
+	MIX_CHUNKS(MIX_CHUNK / 8);
+	MIX_CHUNKS(1);
+}
+
+KERNEL void
+AddScaled(int n, float scale, const float *x, float *y)
+{
+	for (int i = 0; i < n; i++)
+		y[i] = MultiplyAdd(scale, x[i], y[i]);
+}
+
+KERNEL void
+AddProducts(int n, const float *scales, const float *x, float *y)
+{
+	for (int i = 0; i < n; i++)
+		y[i] = MultiplyAdd(scales[i], x[i], y[i]);
+}
+
+KERNEL void
+PoolSum(int n, double weight, const float *x, double *sums)
+{
+	for (int i = 0; i < n; i++)
+		sums[i] += weight * x[i];
+}
+
+KERNEL void
+PoolMax(int n, double weight, const float *x, double *sums)
+{
+	for (int i = 0; i < n; i++)
+	{
+		double		value = weight * x[i];
+
+		sums[i] = sums[i] > value ? sums[i] : value;
+	}
+}
+
+/* ----------------------------------------------------- softmax, statistics */
+
+KERNEL void
+Softmax(int nrows, int width, Vectors x, double temperature,
+			double *work, float *y, Size y_stride)
+{
+	for (int r = 0; r < nrows; r++)
+	{
+		const float *row = x.numbers + r * x.stride;
+		float		max = row[0];
+
+		for (int u = 1; u < width; u++)
+			max = row[u] > max ? row[u] : max;
+		for (int u = 0; u < width; u++)
+			work[r * width + u] = (double) row[u] - max;
+	}
+	if (temperature != 1)
+		for (int i = 0; i < nrows * width; i++)
+			work[i] /= temperature;
+	for (int i = 0; i < nrows * width; i++)
+		work[i] = QuickExp(work[i]);
+	for (int r = 0; r < nrows; r++)
+	{
+		double		sum = 0;
+		double		inverse;
+
+		for (int u = 0; u < width; u++)
+			sum += work[r * width + u];
+		inverse = 1 / sum;
+		for (int u = 0; u < width; u++)
+			y[r * y_stride + u] = work[r * width + u] * inverse;
+	}
+}
+
+/*
+ * The sum of what lane l has for each l, as a tree; the sums of numbers l, l + 8, ...
+ */
+KERNEL_PART double
+AddLanes(const double *sums)
+{
+	return ((sums[0] + sums[4]) + (sums[2] + sums[6])) + ((sums[1] + sums[5]) + (sums[3] + sums[7]));
+}
+
+KERNEL void
+Statistics(int n, const float *y, double *mean, double *variance)
+{
+	double		sums[PARTIAL_SUMS] = {0};
+	double		squares[PARTIAL_SUMS] = {0};
+	int			whole = n - n % PARTIAL_SUMS;
+
+	for (int i = 0; i < whole; i += PARTIAL_SUMS)
+		for (int l = 0; l < PARTIAL_SUMS; l++)
+			sums[l] += y[i + l];
+	for (int i = whole; i < n; i++)
+		sums[i - whole] += y[i];
+	*mean = AddLanes(sums) / n;
+
+	for (int i = 0; i < whole; i += PARTIAL_SUMS)
+		for (int l = 0; l < PARTIAL_SUMS; l++)
+			squares[l] += (y[i + l] - *mean) * (y[i + l] - *mean);
+	for (int i = whole; i < n; i++)
+		squares[i - whole] += (y[i] - *mean) * (y[i] - *mean);
+	*variance = AddLanes(squares) / n;
+}
+
+/* --------------------------------------- normalizations and activations */
+
+KERNEL void
+BatchNorm(int n, const double *mean, const double *scale, const double *shift, float *y)
+{
+	for (int i = 0; i < n; i++)
+		y[i] = (y[i] - mean[i]) * scale[i] + shift[i];
+}
+
+KERNEL void
+LayerNorm(int n, double mean, double inverse, const double *scale, const double *shift, float *y)
+{
+	for (int i = 0; i < n; i++)
+		y[i] = (y[i] - mean) * inverse * scale[i] + shift[i];
+}
+
+KERNEL void
+Relu(int n, float *y)
+{
+	for (int i = 0; i < n; i++)
+		y[i] = y[i] > 0 ? y[i] : 0;
+}
+
+KERNEL void
+LeakyRelu(int n, double slope, float *y)
+{
+	for (int i = 0; i < n; i++)
+		y[i] = y[i] > 0 ? y[i] : slope * y[i];
+}
+
+KERNEL void
+Prelu(int n, const double *alpha, float *y)
+{
+	for (int i = 0; i < n; i++)
+		y[i] = y[i] > 0 ? y[i] : alpha[i] * y[i];
+}
+
+KERNEL void
+Sigmoid(int n, float *y)
+{
+	for (int i = 0; i < n; i++)
+		y[i] = QuickSigmoid(y[i]);
+}
+
+KERNEL void
+Tanh(int n, float *y)
+{
+	for (int i = 0; i < n; i++)
+		y[i] = QuickTanh(y[i]);
+}
+
+KERNEL void
+Silu(int n, float *y)
+{
+	for (int i = 0; i < n; i++)
+		y[i] = y[i] * QuickSigmoid(y[i]);
+}
+
+KERNEL void
+Gelu(int n, float *y)
+{
+	for (int i = 0; i < n; i++)
+		y[i] = y[i] * QuickNormal(y[i]);
+}
+
+/* (1 + tanh(z)) / 2 is sigmoid(2z), which does not cancel */
+KERNEL void
+GeluTanh(int n, float *y)
+{
+	for (int i = 0; i < n; i++)
+	{
+		double		v = y[i];
+
+		y[i] = v * QuickSigmoid(2 * QUICK_SQRT_2_PER_PI * (v + 0.044715 * v * v * v));
+	}
+}
+
+KERNEL_PART double
+Dice(double y, double z, double alpha)
+{
+	double		p = QuickSigmoid(z);
+
+	return p * y + alpha * (1 - p) * y;
+}
+
+KERNEL void
+DiceEach(int n, const double *mean, const double *scale, const double *alpha, float *y)
+{
+	for (int i = 0; i < n; i++)
+		y[i] = Dice(y[i], (y[i] - mean[i]) * scale[i], alpha[i]);
+}
+
+KERNEL void
+RowDice(int n, double mean, double scale, const double *alpha, float *y)
+{
+	for (int i = 0; i < n; i++)
+		y[i] = Dice(y[i], (y[i] - mean) * scale, alpha[i]);
+}
+
+/* For the variant's Kernels, beside its linear kernels. */
+#define LOOP_KERNELS \
+	.mix = Mix, \
+	.add_scaled = AddScaled, \
+	.add_products = AddProducts, \
+	.pool_sum = PoolSum, \
+	.pool_max = PoolMax, \
+	.all_finite = AllFinite, \
+	.softmax = Softmax, \
+	.statistics = Statistics, \
+	.relu = Relu, \
+	.leaky_relu = LeakyRelu, \
+	.prelu = Prelu, \
+	.sigmoid = Sigmoid, \
+	.tanh = Tanh, \
+	.silu = Silu, \
+	.gelu = Gelu, \
+	.gelu_tanh = GeluTanh, \
+	.batch_norm = BatchNorm, \
+	.layer_norm = LayerNorm, \
+	.dice = DiceEach, \
+	.row_dice = RowDice
+
+#endif							/* MTL_RANK_KERNEL_LOOPS_H */

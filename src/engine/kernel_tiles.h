@@ -1,0 +1,109 @@
+/*
+ * kernel_tiles.h
+ *	  The linear kernel for vector registers; included once by the file of each variant.
+ *
+ * A tile is the part of y whose sums live in registers while the inputs pass: some
+ * rows by some strips.  Each weight that is loaded serves all rows, and each input
+ * all strips, so that the multiply-adds and not the loads set the pace.  There is a
+ * function for each size of a tile.
+ *
+ * The including file defines KERNEL_TARGET, Vector and the functions of vectors,
+ * VECTORS, how many of them a strip takes, and MAX_TILE_ROWS(strips), how many rows
+ * there are registers for.
+ */
+#ifndef MTL_RANK_KERNEL_TILES_H
+#define MTL_RANK_KERNEL_TILES_H
+
+#include "engine/kernel.h"
+
+#define MAX_ROWS	12
+#define MAX_STRIPS	8
+#define LANES		(MTL_STRIP / VECTORS)
+
+/* Complete: registers have no index. */
+#define UNROLL		_Pragma("GCC unroll 16")
+
+typedef bool (*TileFunction) (int ninputs, Vectors x, const float *weight, const float *bias,
+							  bool relu, float *y, Size y_stride);
+
+/* nrows and nstrips are constants where this is inlined. */
+KERNEL_TARGET static pg_attribute_always_inline bool
+Tile(const int nrows, const int nstrips, int ninputs, Vectors x,
+	 const float *weight, const float *bias, bool relu, float *y, Size y_stride)
+{
+	const Size	strip_size = (Size) ninputs * MTL_STRIP;
+	Vector		sums[MAX_ROWS][MAX_STRIPS * VECTORS];
+	Vector		check = VectorFill(0);
+
+	UNROLL
+	for (int r = 0; r < nrows; r++)
+	{
+		UNROLL
+		for (int v = 0; v < nstrips * VECTORS; v++)
+			sums[r][v] = VectorLoad(bias + v * LANES);
+	}
+	for (int k = 0; k < ninputs; k++)
+	{
+		Vector		weights[MAX_STRIPS * VECTORS];
+
+		UNROLL
+		for (int v = 0; v < nstrips * VECTORS; v++)
+			weights[v] = VectorLoad(weight + v / VECTORS * strip_size + v % VECTORS * LANES);
+		UNROLL
+		for (int r = 0; r < nrows; r++)
+		{
+			Vector		input = VectorFill(x.numbers[r * x.stride + k]);
+
+			UNROLL
+			for (int v = 0; v < nstrips * VECTORS; v++)
+				sums[r][v] = VectorMultiplyAdd(input, weights[v], sums[r][v]);
+		}
+		weight += MTL_STRIP;
+	}
+	UNROLL
+	for (int r = 0; r < nrows; r++)
+	{
+		UNROLL
+		for (int v = 0; v < nstrips * VECTORS; v++)
+		{
+			/* zero for finite numbers, NaN for all others */
+			check = VectorMultiplyAdd(sums[r][v], VectorFill(0), check);
+			if (relu)
+				sums[r][v] = VectorPositive(sums[r][v]);
+			VectorStore(y + r * y_stride + v * LANES, sums[r][v]);
+		}
+	}
+	return VectorIsZero(check);
+}
+
+#define DEFINE_TILE(nrows, nstrips) \
+KERNEL_TARGET static pg_noinline bool \
+Tile_##nrows##_##nstrips(int ninputs, Vectors x, const float *weight, const float *bias, \
+						 bool relu, float *y, Size y_stride) \
+{ \
+	return Tile(nrows, nstrips, ninputs, x, weight, bias, relu, y, y_stride); \
+}
+
+/*
+ * All rows of some strips that one tile can be wide, in tiles of about the same
+ * height; tiles[] has the function for each number of rows.
+ */
+static bool
+LinearStrips(const TileFunction *tiles, int max_rows, int nrows, int ninputs, Vectors x,
+			 const float *weight, const float *bias, bool relu, float *y, Size y_stride)
+{
+	bool		finite = true;
+
+	for (int left = (nrows + max_rows - 1) / max_rows; left > 0; left--)
+	{
+		int			rows = (nrows + left - 1) / left;
+
+		finite &= tiles[rows] (ninputs, x, weight, bias, relu, y, y_stride);
+		nrows -= rows;
+		x.numbers += rows * x.stride;
+		y += rows * y_stride;
+	}
+	return finite;
+}
+
+#endif							/* MTL_RANK_KERNEL_TILES_H */
