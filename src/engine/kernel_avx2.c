@@ -21,6 +21,7 @@ typedef __m256 Vector;
 #define VectorFill(number)			_mm256_set1_ps(number)
 #define VectorLoad(from)			_mm256_loadu_ps(from)
 #define VectorStore(to, a)			_mm256_storeu_ps(to, a)
+#define VectorAdd(a, b)				_mm256_add_ps(a, b)
 #define VectorMultiplyAdd(a, b, c)	_mm256_fmadd_ps(a, b, c)
 #define VectorPositive(a)			_mm256_max_ps(a, _mm256_setzero_ps())
 #define VectorIsZero(a)				(_mm256_movemask_ps(_mm256_cmp_ps(a, _mm256_setzero_ps(), _CMP_NEQ_UQ)) == 0)
@@ -165,6 +166,7 @@ MtlLinearNarrowAvx2(int nrows, int ninputs, Vectors x, int units,
 const Kernels mtl_avx2_kernels = {
 	.linear = Linear,
 	.linear_narrow = MtlLinearNarrowAvx2,
+	.mix = Mix,
 	LOOP_KERNELS
 };
 

@@ -21,6 +21,7 @@ typedef __m512 Vector;
 #define VectorFill(number)			_mm512_set1_ps(number)
 #define VectorLoad(from)			_mm512_loadu_ps(from)
 #define VectorStore(to, a)			_mm512_storeu_ps(to, a)
+#define VectorAdd(a, b)				_mm512_add_ps(a, b)
 #define VectorMultiplyAdd(a, b, c)	_mm512_fmadd_ps(a, b, c)
 #define VectorPositive(a)			_mm512_max_ps(a, _mm512_setzero_ps())
 #define VectorIsZero(a)				(_mm512_cmp_ps_mask(a, _mm512_setzero_ps(), _CMP_NEQ_UQ) == 0)
@@ -34,7 +35,6 @@ DEFINE_TILE(1, 2) DEFINE_TILE(2, 2) DEFINE_TILE(3, 2) DEFINE_TILE(4, 2) DEFINE_T
 DEFINE_TILE(7, 2) DEFINE_TILE(8, 2) DEFINE_TILE(9, 2) DEFINE_TILE(10, 2) DEFINE_TILE(11, 2) DEFINE_TILE(12, 2)
 DEFINE_TILE(1, 1) DEFINE_TILE(2, 1) DEFINE_TILE(3, 1) DEFINE_TILE(4, 1) DEFINE_TILE(5, 1) DEFINE_TILE(6, 1)
 DEFINE_TILE(7, 1) DEFINE_TILE(8, 1) DEFINE_TILE(9, 1) DEFINE_TILE(10, 1) DEFINE_TILE(11, 1) DEFINE_TILE(12, 1)
-DEFINE_TILE(1, 8)
 
 static const TileFunction tiles[][MAX_ROWS + 1] = {
 	{NULL},
@@ -43,27 +43,10 @@ static const TileFunction tiles[][MAX_ROWS + 1] = {
 	{NULL, Tile_1_2, Tile_2_2, Tile_3_2, Tile_4_2, Tile_5_2, Tile_6_2,
 	Tile_7_2, Tile_8_2, Tile_9_2, Tile_10_2, Tile_11_2, Tile_12_2},
 	{NULL, Tile_1_3, Tile_2_3, Tile_3_3, Tile_4_3, Tile_5_3, Tile_6_3, Tile_7_3, Tile_8_3},
-	{NULL, Tile_1_4, Tile_2_4, Tile_3_4, Tile_4_4, Tile_5_4, Tile_6_4},
-	{NULL}, {NULL}, {NULL},
-	{NULL, Tile_1_8}
+	{NULL, Tile_1_4, Tile_2_4, Tile_3_4, Tile_4_4, Tile_5_4, Tile_6_4}
 };
 
-/* By strips; eight strips are for a single row, which has sums to spare for no other. */
-static const int max_rows[] = {0, 12, 12, 8, 6, 0, 0, 0, 1};
-
-/*
- * How many strips the next tiles have: five are better split into two and three than
- * into four and one.
- */
-static int
-TileStrips(int nrows, int nstrips)
-{
-	if (nrows == 1 && nstrips >= 8)
-		return 8;
-	if (nstrips == 5)
-		return 3;
-	return Min(nstrips, 4);
-}
+static const int max_rows[] = {0, 12, 12, 8, 6};
 
 static bool
 Linear(int nrows, int ninputs, Vectors x, int nstrips, const float *weight, const float *bias,
@@ -73,7 +56,8 @@ Linear(int nrows, int ninputs, Vectors x, int nstrips, const float *weight, cons
 
 	while (nstrips > 0)
 	{
-		int			strips = TileStrips(nrows, nstrips);
+		/* five are better split into three and two than into four and one */
+		int			strips = nstrips == 5 ? 3 : Min(nstrips, MAX_STRIPS);
 
 		finite &= LinearStrips(tiles[strips], max_rows[strips], nrows, ninputs, x,
 							   weight, bias, relu, y, y_stride);
@@ -89,6 +73,7 @@ Linear(int nrows, int ninputs, Vectors x, int nstrips, const float *weight, cons
 const Kernels mtl_avx512_kernels = {
 	.linear = Linear,
 	.linear_narrow = MtlLinearNarrowAvx2,
+	.mix = Mix,
 	LOOP_KERNELS
 };
 

@@ -13,9 +13,6 @@
 #include "math/functions.h"
 #include "math/quick_functions.h"
 
-/* Numbers whose sums live in registers while the experts pass. */
-#define MIX_CHUNK 64
-
 /* Sums of a row's numbers that are taken side by side, so that none waits for another. */
 #define PARTIAL_SUMS 8
 
@@ -36,49 +33,6 @@ AllFinite(Size n, const float *y)
 	for (Size i = 0; i < n; i++)
 		finite &= y[i] * 0.0f == 0.0f;
 	return finite;
-}
-
-/*
- * The numbers of vectors from offset on; width is a constant where this is inlined.
- */
-KERNEL_PART void
-MixChunk(int width, int offset, int nrows, int nexperts, Vectors gate, const Vectors *experts,
-		 float *y, Size y_stride)
-{
-	for (int r = 0; r < nrows; r++)
-	{
-		float		sums[MIX_CHUNK];
-
-		for (int u = 0; u < width; u++)
-			sums[u] = 0;
-		for (int i = 0; i < nexperts; i++)
-		{
-			float		weight = gate.numbers[r * gate.stride + i];
-			const float *expert = experts[i].numbers + r * experts[i].stride + offset;
-
-			for (int u = 0; u < width; u++)
-				sums[u] = MultiplyAdd(weight, expert[u], sums[u]);
-		}
-		for (int u = 0; u < width; u++)
-			y[r * y_stride + offset + u] = sums[u];
-	}
-}
-
-KERNEL void
-Mix(int nrows, int width, int nexperts, Vectors gate, const Vectors *experts,
-	float *y, Size y_stride)
-{
-	int			offset = 0;
-
-#define MIX_CHUNKS(chunk) \
-	for (; offset + (chunk) <= width; offset += (chunk)) \
-		MixChunk(chunk, offset, nrows, nexperts, gate, experts, y, y_stride)
-
-	MIX_CHUNKS(MIX_CHUNK);
-	MIX_CHUNKS(MIX_CHUNK / 2);
-	MIX_CHUNKS(MIX_CHUNK / 4);
-	MIX_CHUNKS(MIX_CHUNK / 8);
-	MIX_CHUNKS(1);
 }
 
 KERNEL void
@@ -277,9 +231,8 @@ RowDice(int n, double mean, double scale, const double *alpha, float *y)
 		y[i] = Dice(y[i], (y[i] - mean) * scale, alpha[i]);
 }
 
-/* For the variant's Kernels, beside its linear kernels. */
+/* For the variant's Kernels, beside what it has itself. */
 #define LOOP_KERNELS \
-	.mix = Mix, \
 	.add_scaled = AddScaled, \
 	.add_products = AddProducts, \
 	.pool_sum = PoolSum, \

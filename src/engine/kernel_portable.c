@@ -127,8 +127,44 @@ LinearNarrow(int nrows, int ninputs, Vectors x, int units, const float *weight, 
 	return LinearRows(nrows, units, ninputs, x, weight, bias, relu, y, y_stride);
 }
 
+/* Some numbers of one row's mix; width is a constant where this is inlined. */
+static pg_attribute_always_inline void
+MixChunk(int width, int r, int offset, int nexperts, const float *gate, const Vectors *experts,
+		 float *y)
+{
+	float		sums[MTL_STRIP] = {0};
+
+	for (int i = 0; i < nexperts; i++)
+	{
+		const float *expert = experts[i].numbers + r * experts[i].stride + offset;
+
+		for (int u = 0; u < width; u++)
+			sums[u] = MultiplyAdd(gate[i], expert[u], sums[u]);
+	}
+	for (int u = 0; u < width; u++)
+		y[offset + u] = sums[u];
+}
+
+static void
+Mix(int nrows, int width, int nexperts, Vectors gate, const Vectors *experts,
+	float *y, Size y_stride)
+{
+	for (int r = 0; r < nrows; r++)
+	{
+		const float *row_gate = gate.numbers + r * gate.stride;
+		float	   *row_y = y + r * y_stride;
+		int			offset = 0;
+
+		for (; offset + MTL_STRIP <= width; offset += MTL_STRIP)
+			MixChunk(MTL_STRIP, r, offset, nexperts, row_gate, experts, row_y);
+		for (; offset < width; offset++)
+			MixChunk(1, r, offset, nexperts, row_gate, experts, row_y);
+	}
+}
+
 const Kernels mtl_portable_kernels = {
 	.linear = Linear,
 	.linear_narrow = LinearNarrow,
+	.mix = Mix,
 	LOOP_KERNELS
 };
