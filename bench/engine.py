@@ -27,7 +27,7 @@ DROP TABLE IF EXISTS engine_models;
 CREATE UNLOGGED TABLE engine_models (name text, file bytea, features jsonb[]);
 """
 
-TIME = "CREATE OR REPLACE FUNCTION {name}_time(bytea, jsonb[], int, text, int[], float8) RETURNS float8 LANGUAGE c AS '{path}', 'engine_time';"
+TIME = "CREATE OR REPLACE FUNCTION {name}_time(bytea, jsonb[], int, text, float8) RETURNS float8 LANGUAGE c AS '{path}', 'engine_time';"
 PEAK = """
 CREATE OR REPLACE FUNCTION peak(text) RETURNS float8 LANGUAGE c AS '{path}', 'fma_peak';
 CREATE OR REPLACE FUNCTION kernels() RETURNS text[] LANGUAGE c AS '{path}', 'engine_kernels';
@@ -75,7 +75,7 @@ def measure(session, options, modules):
             for batch in options.batches:
                 for kernel in options.kernels:
                     for module in modules:
-                        query = "SELECT %s_time(file, features, %d, '%s', NULL, %g) FROM engine_models WHERE name = '%s'" % (
+                        query = "SELECT %s_time(file, features, %d, '%s', %g) FROM engine_models WHERE name = '%s'" % (
                             module, batch, kernel, SECONDS, model)
                         times.setdefault((module, kernel, model, batch), []).append(float(session.ask(query)))
     return ({k: statistics.median(v) for k, v in times.items()}, {k: statistics.median(v) for k, v in peaks.items()})

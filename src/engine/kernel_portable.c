@@ -29,11 +29,19 @@ EmulatedMultiplyAdd(float a, float b, float c)
 	double		sum = product + c;
 	double		added = sum - product;
 	double		lost = (product - (sum - added)) + (c - added);
-	int64		bits;
+	uint64		bits;
+	uint64		lost_bits;
+	uint64		magnitude;
+	uint64		inexact;
+	uint64		downward;
 
+	/* without branches, so that it vectorises */
 	memcpy(&bits, &sum, sizeof(bits));
-	if (lost != 0 && (bits & 1) == 0)
-		bits += (lost > 0) == (sum > 0) ? 1 : -1;
+	memcpy(&lost_bits, &lost, sizeof(lost_bits));
+	magnitude = lost_bits << 1;
+	inexact = (magnitude | -magnitude) >> 63;	/* 1 unless it is zero */
+	downward = (bits ^ lost_bits) >> 63;
+	bits += (1 - 2 * downward) & -(inexact & ~bits & 1);
 	memcpy(&sum, &bits, sizeof(sum));
 	return (float) sum;
 }
