@@ -74,7 +74,7 @@ typedef struct Kernels
 
 	/*
 	 * y[r] = softmax(x[r] / temperature), less the largest number so that nothing
-	 * overflows.  work has room for nrows * width numbers.
+	 * overflows.  work has room for nrows * width numbers, and y is not x.
 	 */
 	void		(*softmax) (int nrows, int width, Vectors x, double temperature,
 							double *work, float *y, Size y_stride);

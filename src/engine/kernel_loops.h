@@ -13,8 +13,12 @@
 #include "math/functions.h"
 #include "math/quick_functions.h"
 
-/* Sums of a row's numbers that are taken side by side, so that none waits for another. */
-#define PARTIAL_SUMS 8
+/*
+ * Sums of a row's numbers, and rows of a softmax, that are taken side by side; so many
+ * that compilers see a loop to vectorise.
+ */
+#define PARTIAL_SUMS 32
+#define SOFTMAX_ROWS 32
 
 #define KERNEL KERNEL_TARGET static
 #define KERNEL_PART KERNEL_TARGET static pg_attribute_always_inline
@@ -69,66 +73,127 @@ PoolMax(int n, double weight, const float *x, double *sums)
 
 /* ----------------------------------------------------- softmax, statistics */
 
-KERNEL void
-Softmax(int nrows, int width, Vectors x, double temperature,
-			double *work, float *y, Size y_stride)
+/*
+ * SOFTMAX_ROWS rows, which lie in work as columns, so that rows are what vectorises.
+ */
+KERNEL_PART void
+SoftmaxTile(int width, Vectors x, double temperature, double *work, float *y, Size y_stride)
 {
-	for (int r = 0; r < nrows; r++)
-	{
-		const float *row = x.numbers + r * x.stride;
-		float		max = row[0];
+	double		max[SOFTMAX_ROWS];
+	double		sums[SOFTMAX_ROWS];
 
-		for (int u = 1; u < width; u++)
-			max = row[u] > max ? row[u] : max;
+	for (int r = 0; r < SOFTMAX_ROWS; r++)
 		for (int u = 0; u < width; u++)
-			work[r * width + u] = (double) row[u] - max;
+			work[u * SOFTMAX_ROWS + r] = x.numbers[r * x.stride + u];
+
+	for (int r = 0; r < SOFTMAX_ROWS; r++)
+	{
+		max[r] = work[r];
+		sums[r] = 0;
 	}
+	for (int u = 1; u < width; u++)
+	{
+		const double *column = work + u * SOFTMAX_ROWS;
+
+		for (int r = 0; r < SOFTMAX_ROWS; r++)
+			max[r] = column[r] > max[r] ? column[r] : max[r];
+	}
+	for (int u = 0; u < width; u++)
+	{
+		double	   *column = work + u * SOFTMAX_ROWS;
+
+		if (temperature == 1)
+			for (int r = 0; r < SOFTMAX_ROWS; r++)
+				column[r] -= max[r];
+		else
+			for (int r = 0; r < SOFTMAX_ROWS; r++)
+				column[r] = (column[r] - max[r]) / temperature;
+		for (int r = 0; r < SOFTMAX_ROWS; r++)
+			column[r] = QuickExp(column[r]);
+		for (int r = 0; r < SOFTMAX_ROWS; r++)
+			sums[r] += column[r];
+	}
+	for (int r = 0; r < SOFTMAX_ROWS; r++)
+		sums[r] = 1 / sums[r];
+	for (int r = 0; r < SOFTMAX_ROWS; r++)
+		for (int u = 0; u < width; u++)
+			y[r * y_stride + u] = work[u * SOFTMAX_ROWS + r] * sums[r];
+}
+
+/* One row; the same operations on each number. */
+KERNEL_PART void
+SoftmaxRow(int width, const float *x, double temperature, double *work, float *y)
+{
+	float		max = x[0];
+	double		sum = 0;
+
+	for (int u = 1; u < width; u++)
+		max = x[u] > max ? x[u] : max;
+	for (int u = 0; u < width; u++)
+		work[u] = (double) x[u] - max;
 	if (temperature != 1)
-		for (int i = 0; i < nrows * width; i++)
-			work[i] /= temperature;
-	for (int i = 0; i < nrows * width; i++)
-		work[i] = QuickExp(work[i]);
-	for (int r = 0; r < nrows; r++)
-	{
-		double		sum = 0;
-		double		inverse;
+		for (int u = 0; u < width; u++)
+			work[u] /= temperature;
+	for (int u = 0; u < width; u++)
+		work[u] = QuickExp(work[u]);
+	for (int u = 0; u < width; u++)
+		sum += work[u];
+	sum = 1 / sum;
+	for (int u = 0; u < width; u++)
+		y[u] = work[u] * sum;
+}
 
-		for (int u = 0; u < width; u++)
-			sum += work[r * width + u];
-		inverse = 1 / sum;
-		for (int u = 0; u < width; u++)
-			y[r * y_stride + u] = work[r * width + u] * inverse;
+KERNEL void
+Softmax(int nrows, int width, Vectors x, double temperature, double *work, float *y, Size y_stride)
+{
+	int			r = 0;
+
+	for (; r + SOFTMAX_ROWS <= nrows; r += SOFTMAX_ROWS)
+	{
+		Vectors		rows = {x.numbers + r * x.stride, x.stride};
+
+		SoftmaxTile(width, rows, temperature, work, y + r * y_stride, y_stride);
 	}
+	for (; r < nrows; r++)
+		SoftmaxRow(width, x.numbers + r * x.stride, temperature, work, y + r * y_stride);
 }
 
 /*
- * The sum of what lane l has for each l, as a tree; the sums of numbers l, l + 8, ...
+ * The sum of what each lane has, as a tree.
  */
 KERNEL_PART double
-AddLanes(const double *sums)
+AddLanes(double *sums)
 {
-	return ((sums[0] + sums[4]) + (sums[2] + sums[6])) + ((sums[1] + sums[5]) + (sums[3] + sums[7]));
+	for (int half = PARTIAL_SUMS / 2; half > 0; half /= 2)
+		for (int l = 0; l < half; l++)
+			sums[l] += sums[l + half];
+	return sums[0];
 }
 
+/*
+ * Lane l takes numbers l, l + PARTIAL_SUMS, ...
+ */
 KERNEL void
 Statistics(int n, const float *y, double *mean, double *variance)
 {
 	double		sums[PARTIAL_SUMS] = {0};
 	double		squares[PARTIAL_SUMS] = {0};
-	int			whole = n - n % PARTIAL_SUMS;
+	double		middle;
+	const float *rest = y + (n - n % PARTIAL_SUMS);
 
-	for (int i = 0; i < whole; i += PARTIAL_SUMS)
+	for (const float *part = y; part < rest; part += PARTIAL_SUMS)
 		for (int l = 0; l < PARTIAL_SUMS; l++)
-			sums[l] += y[i + l];
-	for (int i = whole; i < n; i++)
-		sums[i - whole] += y[i];
-	*mean = AddLanes(sums) / n;
+			sums[l] += part[l];
+	for (int l = 0; l < n % PARTIAL_SUMS; l++)
+		sums[l] += rest[l];
+	middle = AddLanes(sums) / n;
 
-	for (int i = 0; i < whole; i += PARTIAL_SUMS)
+	for (const float *part = y; part < rest; part += PARTIAL_SUMS)
 		for (int l = 0; l < PARTIAL_SUMS; l++)
-			squares[l] += (y[i + l] - *mean) * (y[i + l] - *mean);
-	for (int i = whole; i < n; i++)
-		squares[i - whole] += (y[i] - *mean) * (y[i] - *mean);
+			squares[l] += (part[l] - middle) * (part[l] - middle);
+	for (int l = 0; l < n % PARTIAL_SUMS; l++)
+		squares[l] += (rest[l] - middle) * (rest[l] - middle);
+	*mean = middle;
 	*variance = AddLanes(squares) / n;
 }
 

@@ -290,7 +290,7 @@ VectorsOf(const Run *run, int position)
 static inline Size
 SelectionTemporary(const Selection *selection, int nrows)
 {
-	return Max(selection->ntemporary, (Size) selection->row_temporary * nrows);
+	return Max((Size) selection->ntemporary, (Size) selection->row_temporary * nrows);
 }
 
 #endif							/* MTL_RANK_PROGRAM_H */

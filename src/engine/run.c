@@ -42,7 +42,7 @@ CheckVectors(const Run *run, int position)
 {
 	const CompiledOp *op = &run->program->ops[position];
 	Vectors		vectors = VectorsOf(run, position);
-	bool		together = vectors.stride == op->width;
+	bool		together = vectors.stride == (Size) op->width;
 	Size		n = together ? (Size) run->nrows * op->width : op->width;
 
 	for (int r = 0; r < (together ? 1 : run->nrows); r++)
