@@ -18,6 +18,7 @@
 typedef __m256 Vector;
 
 #define VECTORS						2
+#define MAX_MIX_VECTORS				8
 #define VectorFill(number)			_mm256_set1_ps(number)
 #define VectorLoad(from)			_mm256_loadu_ps(from)
 #define VectorStore(to, a)			_mm256_storeu_ps(to, a)

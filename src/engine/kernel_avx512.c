@@ -18,6 +18,7 @@
 typedef __m512 Vector;
 
 #define VECTORS						1
+#define MAX_MIX_VECTORS				16
 #define VectorFill(number)			_mm512_set1_ps(number)
 #define VectorLoad(from)			_mm512_loadu_ps(from)
 #define VectorStore(to, a)			_mm512_storeu_ps(to, a)

@@ -8,7 +8,7 @@
  * function for each size of a tile.
  *
  * The including file defines KERNEL_TARGET, Vector and the functions of vectors,
- * VECTORS, how many of them a strip takes, and MAX_TILE_ROWS(strips), how many rows
+ * VECTORS, how many of them a strip takes, and MAX_MIX_VECTORS, how many sums of a mix
  * there are registers for.
  */
 #ifndef MTL_RANK_KERNEL_TILES_H
@@ -18,7 +18,6 @@
 
 #define MAX_ROWS	12
 #define MAX_STRIPS	4
-#define MAX_MIX_VECTORS 8
 #define LANES		(MTL_STRIP / VECTORS)
 
 /* Complete: registers have no index. */
@@ -157,6 +156,7 @@ Mix(int nrows, int width, int nexperts, Vectors gate, const Vectors *experts,
 		int			offset = 0;
 
 		MIX_TILES(MAX_MIX_VECTORS);
+		MIX_TILES(8);
 		MIX_TILES(4);
 		MIX_TILES(2);
 		MIX_TILES(1);
