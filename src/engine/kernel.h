@@ -24,6 +24,9 @@
  */
 #define MTL_STRIP 16
 
+/* Numbers that a softmax works in at least. */
+#define MTL_SOFTMAX_WORK 1024
+
 typedef enum KernelOption
 {
 	MTL_KERNEL_AUTO,			/* the fastest that the CPU has */
@@ -74,7 +77,8 @@ typedef struct Kernels
 
 	/*
 	 * y[r] = softmax(x[r] / temperature), less the largest number so that nothing
-	 * overflows.  work has room for nrows * width numbers, and y is not x.
+	 * overflows.  work has room for width numbers, and for MTL_SOFTMAX_WORK; y is
+	 * not x.
 	 */
 	void		(*softmax) (int nrows, int width, Vectors x, double temperature,
 							double *work, float *y, Size y_stride);

@@ -20,6 +20,10 @@
 #define PARTIAL_SUMS 32
 #define SOFTMAX_ROWS 32
 
+/* Fewer rows, or wider ones, are not worth it. */
+#define SOFTMAX_FEW_ROWS 8
+#define SOFTMAX_WIDTH (MTL_SOFTMAX_WORK / SOFTMAX_ROWS)
+
 #define KERNEL KERNEL_TARGET static
 #define KERNEL_PART KERNEL_TARGET static pg_attribute_always_inline
 
@@ -74,17 +78,22 @@ PoolMax(int n, double weight, const float *x, double *sums)
 /* ----------------------------------------------------- softmax, statistics */
 
 /*
- * SOFTMAX_ROWS rows, which lie in work as columns, so that rows are what vectorises.
+ * Up to SOFTMAX_ROWS rows, which lie in work as columns, so that rows are what
+ * vectorises; zeros take the place of rows that are not there.
  */
 KERNEL_PART void
-SoftmaxTile(int width, Vectors x, double temperature, double *work, float *y, Size y_stride)
+SoftmaxTile(int nrows, int width, Vectors x, double temperature, double *work,
+			float *y, Size y_stride)
 {
 	double		max[SOFTMAX_ROWS];
 	double		sums[SOFTMAX_ROWS];
 
-	for (int r = 0; r < SOFTMAX_ROWS; r++)
+	for (int r = 0; r < nrows; r++)
 		for (int u = 0; u < width; u++)
 			work[u * SOFTMAX_ROWS + r] = x.numbers[r * x.stride + u];
+	for (int r = nrows; r < SOFTMAX_ROWS; r++)
+		for (int u = 0; u < width; u++)
+			work[u * SOFTMAX_ROWS + r] = 0;
 
 	for (int r = 0; r < SOFTMAX_ROWS; r++)
 	{
@@ -115,7 +124,7 @@ SoftmaxTile(int width, Vectors x, double temperature, double *work, float *y, Si
 	}
 	for (int r = 0; r < SOFTMAX_ROWS; r++)
 		sums[r] = 1 / sums[r];
-	for (int r = 0; r < SOFTMAX_ROWS; r++)
+	for (int r = 0; r < nrows; r++)
 		for (int u = 0; u < width; u++)
 			y[r * y_stride + u] = work[u * SOFTMAX_ROWS + r] * sums[r];
 }
@@ -146,15 +155,16 @@ SoftmaxRow(int width, const float *x, double temperature, double *work, float *y
 KERNEL void
 Softmax(int nrows, int width, Vectors x, double temperature, double *work, float *y, Size y_stride)
 {
-	int			r = 0;
-
-	for (; r + SOFTMAX_ROWS <= nrows; r += SOFTMAX_ROWS)
+	while (nrows >= SOFTMAX_FEW_ROWS && width <= SOFTMAX_WIDTH)
 	{
-		Vectors		rows = {x.numbers + r * x.stride, x.stride};
+		int			rows = nrows < SOFTMAX_ROWS ? nrows : SOFTMAX_ROWS;
 
-		SoftmaxTile(width, rows, temperature, work, y + r * y_stride, y_stride);
+		SoftmaxTile(rows, width, x, temperature, work, y, y_stride);
+		nrows -= rows;
+		x.numbers += rows * x.stride;
+		y += rows * y_stride;
 	}
-	for (; r < nrows; r++)
+	for (int r = 0; r < nrows; r++)
 		SoftmaxRow(width, x.numbers + r * x.stride, temperature, work, y + r * y_stride);
 }
 

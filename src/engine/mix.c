@@ -17,25 +17,11 @@ InputRow(const Run *run, const CompiledOp *op, int i, int r)
 	return vectors.numbers + r * vectors.stride;
 }
 
-/*
- * As many rows at once as there is room for.
- */
 void
 RunSoftmax(const Run *run, const CompiledOp *op, float *y)
 {
-	Vectors		x = VectorsOf(run, op->inputs[0]);
-	int			most = Max(MTL_SOFTMAX_NUMBERS / op->width, 1);
-	int			nrows;
-
-	for (int r = 0; r < run->nrows; r += nrows)
-	{
-		Vectors		rows = {x.numbers + r * x.stride, x.stride};
-
-		CHECK_FOR_INTERRUPTS();
-		nrows = Min(most, run->nrows - r);
-		run->kernels->softmax(nrows, op->width, rows, op->u.temperature, run->temporary,
-							  y + (Size) r * op->width, op->width);
-	}
+	run->kernels->softmax(run->nrows, op->width, VectorsOf(run, op->inputs[0]),
+						  op->u.temperature, run->temporary, y, op->width);
 }
 
 int

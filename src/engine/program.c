@@ -78,7 +78,7 @@ CompileOp(Program *program, const Graph *graph, const GraphOp *op, CompiledOp *c
 			break;				/* see CompileLayers() */
 		case OP_SOFTMAX:
 			compiled->u.temperature = op->temperature;
-			ProgramNeedTemporary(program, Max(op->width, MTL_SOFTMAX_NUMBERS));
+			ProgramNeedTemporary(program, Max(op->width, MTL_SOFTMAX_WORK));
 			break;
 		case OP_COMBINE:
 			compiled->u.combine.subspaces = op->subspaces;

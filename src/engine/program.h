@@ -256,11 +256,7 @@ extern void Normalize(const Run *run, const CompiledNorm *norm, int units, float
 extern void Activate(const Run *run, const CompiledActivation *activation, int units,
 					 float *y, Size y_stride);
 
-/*
- * mix.c.  A softmax works in so many doubles at least, and a mix of so many inputs in
- * those of MixTemporary.
- */
-#define MTL_SOFTMAX_NUMBERS 1024
+/* mix.c.  A mix of so many inputs works in MixTemporary doubles. */
 extern int	MixTemporary(int ninputs);
 extern void RunSoftmax(const Run *run, const CompiledOp *op, float *y);
 extern void RunMix(const Run *run, const CompiledOp *op, float *y);

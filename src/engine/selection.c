@@ -132,14 +132,18 @@ static void
 MakeSteps(const Program *program, Selection *selection, const int *last_readers, Group *groups)
 {
 	int		   *nlayers = palloc0(sizeof(int) * Max(program->ngroups, 1));
+	int			nselected = 0;
 
 	for (int g = 0; g < program->ngroups; g++)
 		groups[g].step = -1;
 	for (int i = 0; i < program->nops; i++)
+	{
+		nselected += last_readers[i] >= 0;
 		if (last_readers[i] >= 0 && program->ops[i].kind == OP_LAYER)
 			nlayers[program->ops[i].group]++;
+	}
 
-	selection->steps = palloc0(sizeof(Step) * program->nops);
+	selection->steps = palloc0(sizeof(Step) * nselected);
 	for (int i = 0; i < program->nops; i++)
 	{
 		const CompiledOp *op = &program->ops[i];
