@@ -5,9 +5,9 @@
  * Like functions.h they are made of IEEE 754 operations in double that are rounded
  * one by one, so they give the same bits on every CPU and in every lane of a vector
  * register.  Without branches, tables and calls, so that compilers vectorise the
- * loops that they are inlined in.  The largest errors seen against functions.h on
- * all float32 arguments stand beside them; rounding a result to float32 is off by
- * up to 6e-8 of it.  Arguments are finite.
+ * loops that they are inlined in.  Bounds of their errors stand beside them, which
+ * test/module compares with functions.h; rounding to float32 is off by up to 6e-8.
+ * Arguments are finite.
  */
 #ifndef MTL_RANK_QUICK_FUNCTIONS_H
 #define MTL_RANK_QUICK_FUNCTIONS_H

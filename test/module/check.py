@@ -1,5 +1,6 @@
 #!/usr/bin/python3
-"""Compares the scores of all kernels, for all sizes of batches and any choice of outputs, bit by bit.
+"""Compares the scores of all kernels, for all sizes of batches and any choice of outputs, bit by bit; and the quick
+functions that they use with the exact ones.
 
 usage: check.py MODULE.so DIR [--models N]
 
@@ -30,6 +31,7 @@ SET client_min_messages = warning;
 CREATE EXTENSION IF NOT EXISTS mtl_rank;
 CREATE FUNCTION pg_temp.kernels() RETURNS text[] LANGUAGE c AS '{module}', 'engine_kernels';
 CREATE FUNCTION pg_temp.differences(bytea, jsonb[], int[]) RETURNS text LANGUAGE c AS '{module}', 'engine_differences';
+CREATE FUNCTION pg_temp.quick_errors() RETURNS float8[] LANGUAGE c AS '{module}', 'quick_errors';
 CREATE TEMP TABLE engine_models (name text, file bytea, features jsonb[]);
 COPY engine_models FROM STDIN;
 {models}
@@ -41,6 +43,15 @@ SELECT format('%s models, kernels %s, batches {batches}: %s models with differen
 SELECT count(*) = 0 OR bool_or(differences <> '') AS failed FROM results \gset
 \if :failed
 DO $$ BEGIN RAISE EXCEPTION 'scores differ'; END $$;
+\endif
+
+-- what math/quick_functions.h says
+CREATE TEMP TABLE quick AS SELECT * FROM unnest('{exp,sigmoid,tanh,normal}'::text[], pg_temp.quick_errors(), '{3e-10,3e-10,2e-10,2e-9}'::float8[])
+    q(name, error, bound);
+SELECT format('%s: errors up to %s, the bound is %s', name, error, bound) FROM quick;
+SELECT count(*) <> 4 OR bool_or(NOT error <= bound) AS failed FROM quick \gset
+\if :failed
+DO $$ BEGIN RAISE EXCEPTION 'quick functions are off'; END $$;
 \endif
 """
 
