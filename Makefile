@@ -1,16 +1,16 @@
 # make && make install && make installcheck	the usual way, with PG_CONFIG= for a PostgreSQL that is not first on PATH
 # make installcheck-tap				the tests that start servers of their own (not as root)
-# make check, make demo				bring what they need, and a throw-away server; see tools/
+# make check, make demo, make bench	bring what they need, and a throw-away server; see tools/
 
-ifneq ($(filter check demo,$(MAKECMDGOALS)),)
+ifneq ($(filter check demo bench,$(MAKECMDGOALS)),)
 
 # These two must work before PostgreSQL is there, and PGXS has a "check" of its own that only refuses: so no PGXS here.
-.PHONY: check demo
-check demo:
+.PHONY: check demo bench
+check demo bench:
 	@tools/run.sh $@
 
 # Other goals on the same command line, as in "make clean check", get a make of their own.
-OTHER_GOALS = $(filter-out check demo,$(MAKECMDGOALS))
+OTHER_GOALS = $(filter-out check demo bench,$(MAKECMDGOALS))
 .PHONY: $(OTHER_GOALS)
 $(OTHER_GOALS):
 	@$(MAKE) $@
@@ -66,24 +66,35 @@ ISOLATION = $(sort $(notdir $(basename $(SPECS))))
 ISOLATION_OPTS = --inputdir=$(srcdir)/test/isolation --load-extension=$(EXTENSION)
 PROVE_TESTS = test/t/*.pl
 
-EXTRA_CLEAN = $(OBJS:.o=.d)
+# For tests and benchmarks: functions that call the engine directly. It is not installed.
+ENGINE_MODULE = test/module/engine_module.so
+MODULE_OWN = $(patsubst $(SOURCE)%.c,%.o,$(sort $(wildcard $(SOURCE)test/module/*.c)))
+MODULE_OBJS = $(MODULE_OWN) $(filter-out src/mtl_rank.o src/score/% src/registry/% src/type/%,$(OBJS))
+
+EXTRA_CLEAN = $(OBJS:.o=.d) $(ENGINE_MODULE) $(MODULE_OWN) $(MODULE_OWN:.o=.d)
 
 # A build in another folder needs the folders of the objects.
-$(shell mkdir -p sql $(sort $(dir $(OBJS))))
+$(shell mkdir -p sql $(sort $(dir $(OBJS) $(MODULE_OWN))))
 
 PG_CONFIG ?= pg_config
 PGXS := $(shell $(PG_CONFIG) --pgxs)
 include $(PGXS)
 
-src/engine/%.o: override CFLAGS += -O3
+# Traps of floating point are never enabled; compilers that must think of them do not vectorise some loops.
+src/engine/%.o: override CFLAGS += -O3 -fno-trapping-math
 
 # The sanitizers do not see into fortified functions of libc.
 ifdef SANITIZE
 override CPPFLAGS += -U_FORTIFY_SOURCE
 endif
 
-$(OBJS): $(firstword $(MAKEFILE_LIST)) $(EXTENSION).control
--include $(OBJS:.o=.d)
+$(OBJS) $(MODULE_OWN): $(firstword $(MAKEFILE_LIST)) $(EXTENSION).control
+-include $(OBJS:.o=.d) $(MODULE_OWN:.o=.d)
+
+.PHONY: engine-module
+engine-module: $(ENGINE_MODULE)
+$(ENGINE_MODULE): $(MODULE_OBJS)
+	$(CC) $(CFLAGS) $(MODULE_OBJS) $(LDFLAGS) $(LDFLAGS_SL) -shared -o $@
 
 $(DATA_built): sql/$(EXTENSION).sql
 	cp $< $@

@@ -25,10 +25,21 @@ MTL_RANK_MODULE_MAGIC;
 static const struct config_enum_entry kernel_options[] = {
 	{"auto", MTL_KERNEL_AUTO, false},
 	{"portable", MTL_KERNEL_PORTABLE, false},
+	{"avx2", MTL_KERNEL_AVX2, false},
+	{"avx512", MTL_KERNEL_AVX512, false},
 	{NULL, 0, false}
 };
 
 PGDLLEXPORT void _PG_init(void);
+
+static bool
+CheckKernel(int *option, void **extra, GucSource source)
+{
+	if (KernelOptionSupported(*option))
+		return true;
+	GUC_check_errdetail("This CPU does not have the instructions that these kernels need.");
+	return false;
+}
 
 void
 _PG_init(void)
@@ -44,7 +55,7 @@ _PG_init(void)
 	DefineCustomEnumVariable("mtl_rank.kernel",
 							 "Which kernels compute scores.",
 							 NULL, &mtl_rank_kernel, MTL_KERNEL_AUTO, kernel_options,
-							 PGC_USERSET, GUC_NO_SHOW_ALL | GUC_NOT_IN_SAMPLE, NULL, NULL, NULL);
+							 PGC_USERSET, GUC_NO_SHOW_ALL | GUC_NOT_IN_SAMPLE, CheckKernel, NULL, NULL);
 
 	/* protects the server from its users */
 	DefineCustomIntVariable("mtl_rank.max_model_size",

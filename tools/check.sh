@@ -5,7 +5,7 @@ set -euo pipefail
 # shellcheck source-path=SCRIPTDIR
 . "$(dirname "$0")/server.sh"
 
-steps="clang regress isolation pgtap tap python import oracle metrics fuzz"	# between building and the sanitizers
+steps="clang regress isolation pgtap tap python import oracle metrics engine fuzz"	# between building and the sanitizers
 STEPS=${STEPS:-build $steps asan}
 results=$build/results
 export FUZZ_COUNT=${FUZZ_COUNT:-100000}
@@ -142,6 +142,18 @@ step_metrics() {
 	test_program test/metrics "$PYTHON" test/metrics/check.py
 }
 
+# compare_kernels BUILD MODELS [VARIABLE=VALUE]: scores of all kernels and sizes of batches
+compare_kernels() {
+	build_make "$1" --silent engine-module ${3:+"$3"} &&
+		"$PYTHON" test/oracle/generate.py --out "$build/oracle_engine" >/dev/null &&
+		"$PYTHON" test/module/check.py "$build/$1/test/module/engine_module.so" "$build/oracle_engine" --models "$2"
+}
+
+step_engine() {
+	fresh_database engine mtl_rank
+	test_program test/module compare_kernels gcc 100
+}
+
 step_fuzz() {
 	fresh_database fuzz mtl_rank
 	test_program test/fuzz test/fuzz/run.sh
@@ -163,6 +175,8 @@ start_asan_cluster() {
 
 step_asan() {
 	installcheck asan regress . ISOLATION= test/sql/*.sql
+	fresh_database engine mtl_rank
+	test_program asan/test/module compare_kernels asan 20 SANITIZE=address,undefined
 	fresh_database fuzz mtl_rank
 	test_program asan/test/fuzz env FUZZ_COUNT=$((FUZZ_COUNT / 10)) test/fuzz/run.sh
 }

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# "make check" and "make demo": install the Debian packages that are missing, then run tools/check.sh or tools/demo.sh
+# "make check", "make demo" and "make bench": install the Debian packages that are missing, then run tools/check.sh and so on
 # on a copy of the sources under build/, as an unprivileged user.
 set -euo pipefail
 
@@ -48,6 +48,8 @@ find_missing() {
 		need "postgresql-$major-pgtap" test -e "$("$PG_CONFIG" --sharedir 2>/dev/null)/extension/pgtap.control"
 		need libtap-parser-sourcehandler-pgtap-perl pg_prove --version
 		need libipc-run-perl perl -MIPC::Run -e 1
+	fi
+	if [ "$command" != demo ]; then
 		need python3-numpy "$PYTHON" -c 'import numpy'
 		need python3-sklearn "$PYTHON" -c 'import sklearn'
 		need python3-h5py "$PYTHON" -c 'import h5py'
@@ -121,6 +123,6 @@ choose_user
 prepare_build
 cd "$build"
 exec 9<.
-flock --nonblock 9 || die "another make check or make demo is at work in $build"
+flock --nonblock 9 || die "another make check, demo or bench is at work in $build"
 copy_sources
 exec "${as_user[@]}" src/tools/"$command".sh

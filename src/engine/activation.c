@@ -2,200 +2,132 @@
  * activation.c
  *	  Normalizations and activations, in place.
  *
- * Everything but relu is computed in double, sums over the units of a row in their
- * order, and each result rounded to float32 once.  Formulas: docs/model-format.md,
- * "Layers".
+ * Everything but relu is computed in double, and each result rounded to float32 once.
+ * Formulas: docs/model-format.md, "Layers".
  */
 #include "postgres.h"
 
 #include "engine/program.h"
 #include "math/functions.h"
 
-#define SQRT_HALF		0.70710678118654752440
-#define SQRT_2_PER_PI	0.79788456080286535588
-
-/* Mean and biased variance over the units of one row. */
-static void
-RowStatistics(int units, const float *y, double *mean, double *variance)
-{
-	double		sum = 0;
-	double		squares = 0;
-
-	for (int u = 0; u < units; u++)
-		sum += y[u];
-	*mean = sum / units;
-	for (int u = 0; u < units; u++)
-		squares += (y[u] - *mean) * (y[u] - *mean);
-	*variance = squares / units;
-}
-
 /* ---------------------------------------------------------- normalization */
 
-static void
-LayerNormRow(const CompiledNorm *norm, int units, float *y)
-{
-	double		mean;
-	double		variance;
-	double		deviation;
-
-	RowStatistics(units, y, &mean, &variance);
-	deviation = MtlSqrt(variance + norm->epsilon);
-	for (int u = 0; u < units; u++)
-		y[u] = (y[u] - mean) / deviation * norm->scale[u] + norm->shift[u];
-}
-
-static void
-BatchNormRow(const CompiledNorm *norm, int units, float *y)
-{
-	for (int u = 0; u < units; u++)
-		y[u] = (y[u] - norm->mean[u]) * norm->scale[u] + norm->shift[u];
-}
-
 void
-Normalize(const CompiledNorm *norm, int nrows, int units, float *y)
+Normalize(const Run *run, const CompiledNorm *norm, int units, float *y, Size y_stride)
 {
-	if (norm->kind == NORM_NONE)
-		return;
-	for (int r = 0; r < nrows; r++, y += units)
+	for (int r = 0; r < run->nrows; r++, y += y_stride)
 	{
-		if (norm->kind == NORM_LAYER)
-			LayerNormRow(norm, units, y);
-		else
-			BatchNormRow(norm, units, y);
+		double		mean;
+		double		variance;
+
+		if (norm->kind == NORM_BATCH)
+		{
+			run->kernels->batch_norm(units, norm->mean, norm->scale, norm->shift, y);
+			continue;
+		}
+		run->kernels->statistics(units, y, &mean, &variance);
+		run->kernels->layer_norm(units, mean, 1 / MtlSqrt(variance + norm->epsilon),
+								 norm->scale, norm->shift, y);
 	}
 }
 
-/* ------------------------------------------- activations of single numbers */
-
-static double
-Silu(double y)
-{
-	return y * MtlSigmoid(y);
-}
-
-static double
-Gelu(double y)
-{
-	return y / 2 * (1 + MtlErf(y * SQRT_HALF));
-}
-
-/* (1 + tanh(z)) / 2 is sigmoid(2z), which does not cancel */
-static double
-GeluTanh(double y)
-{
-	return y * MtlSigmoid(2 * SQRT_2_PER_PI * (y + 0.044715 * y * y * y));
-}
-
-static void
-ApplyToEach(double (*function) (double), Size n, float *y)
-{
-	for (Size i = 0; i < n; i++)
-		y[i] = function(y[i]);
-}
-
-static void
-Relu(Size n, float *y)
-{
-	for (Size i = 0; i < n; i++)
-		y[i] = y[i] > 0 ? y[i] : 0;
-}
-
-static void
-LeakyRelu(double slope, Size n, float *y)
-{
-	for (Size i = 0; i < n; i++)
-		y[i] = y[i] > 0 ? y[i] : slope * y[i];
-}
-
-/* -------------------------------------------------- activations of a unit */
-
-static void
-PreluRow(const double *alpha, int units, float *y)
-{
-	for (int u = 0; u < units; u++)
-		y[u] = y[u] > 0 ? y[u] : alpha[u] * y[u];
-}
-
-/*
- * p * y + alpha * (1 - p) * y with p = sigmoid(z); Zhou et al., "Deep Interest
- * Network for Click-Through Rate Prediction", KDD 2018.
- */
-static double
-Dice(double y, double z, double alpha)
-{
-	double		p = MtlSigmoid(z);
-
-	return p * y + alpha * (1 - p) * y;
-}
-
-static void
-DiceRow(const CompiledActivation *activation, int units, float *y)
-{
-	for (int u = 0; u < units; u++)
-		y[u] = Dice(y[u], (y[u] - activation->mean[u]) * activation->scale[u],
-					activation->alpha[u]);
-}
+/* ------------------------------------------------------------- activations */
 
 /*
  * torch-rechub's dice: statistics over the units of the row; with sum, squares and
  * epsilons are summed and not averaged.
  */
 static void
-RowDiceRow(const CompiledActivation *activation, bool sum, int units, float *y)
+RowDice(const Run *run, const CompiledActivation *activation, bool sum, int units, float *y)
 {
 	double		mean;
 	double		variance;
 	double		deviation;
 
-	RowStatistics(units, y, &mean, &variance);
+	run->kernels->statistics(units, y, &mean, &variance);
 	deviation = MtlSqrt((variance + activation->epsilon) * (sum ? units : 1));
-	for (int u = 0; u < units; u++)
-		y[u] = Dice(y[u], (y[u] - mean) / deviation, activation->alpha[u]);
+	run->kernels->row_dice(units, mean, 1 / deviation, activation->alpha, y);
 }
 
-void
-Activate(const CompiledActivation *activation, int nrows, int units, float *y)
+/*
+ * The activation of one row, or of as many numbers as there are if it is the same for
+ * all units.
+ */
+static void
+ActivateNumbers(const Run *run, const CompiledActivation *activation, int n, float *y)
 {
-	Size		n = (Size) nrows * units;
+	const Kernels *kernels = run->kernels;
 
 	switch (activation->kind)
 	{
 		case ACTIVATION_LINEAR:
 			break;
 		case ACTIVATION_RELU:
-			Relu(n, y);
+			kernels->relu(n, y);
 			break;
 		case ACTIVATION_LEAKY_RELU:
-			LeakyRelu(activation->slope, n, y);
+			kernels->leaky_relu(n, activation->slope, y);
 			break;
 		case ACTIVATION_PRELU:
-			for (int r = 0; r < nrows; r++)
-				PreluRow(activation->alpha, units, y + (Size) r * units);
+			kernels->prelu(n, activation->alpha, y);
 			break;
 		case ACTIVATION_SIGMOID:
-			ApplyToEach(MtlSigmoid, n, y);
+			kernels->sigmoid(n, y);
 			break;
 		case ACTIVATION_TANH:
-			ApplyToEach(MtlTanh, n, y);
+			kernels->tanh(n, y);
 			break;
 		case ACTIVATION_SILU:
-			ApplyToEach(Silu, n, y);
+			kernels->silu(n, y);
 			break;
 		case ACTIVATION_GELU:
-			ApplyToEach(Gelu, n, y);
+			kernels->gelu(n, y);
 			break;
 		case ACTIVATION_GELU_TANH:
-			ApplyToEach(GeluTanh, n, y);
+			kernels->gelu_tanh(n, y);
 			break;
 		case ACTIVATION_DICE:
-			for (int r = 0; r < nrows; r++)
-				DiceRow(activation, units, y + (Size) r * units);
+			kernels->dice(n, activation->mean, activation->scale, activation->alpha, y);
 			break;
 		case ACTIVATION_DICE_ROW_MEAN:
 		case ACTIVATION_DICE_ROW_SUM:
-			for (int r = 0; r < nrows; r++)
-				RowDiceRow(activation, activation->kind == ACTIVATION_DICE_ROW_SUM,
-						   units, y + (Size) r * units);
+			RowDice(run, activation, activation->kind == ACTIVATION_DICE_ROW_SUM, n, y);
 			break;
 	}
+}
+
+static bool
+SameForAllUnits(const CompiledActivation *activation)
+{
+	return activation->alpha == NULL;
+}
+
+/*
+ * The few units of all rows brought together: a score has one.
+ */
+static void
+ActivateNarrow(const Run *run, const CompiledActivation *activation, int units,
+			   float *y, Size y_stride)
+{
+	float	   *numbers = (float *) run->temporary;
+
+	for (int r = 0; r < run->nrows; r++)
+		for (int u = 0; u < units; u++)
+			numbers[r * units + u] = y[r * y_stride + u];
+	ActivateNumbers(run, activation, run->nrows * units, numbers);
+	for (int r = 0; r < run->nrows; r++)
+		for (int u = 0; u < units; u++)
+			y[r * y_stride + u] = numbers[r * units + u];
+}
+
+void
+Activate(const Run *run, const CompiledActivation *activation, int units, float *y, Size y_stride)
+{
+	if (activation->kind == ACTIVATION_LINEAR)
+		return;
+	if (units < MTL_STRIP && SameForAllUnits(activation))
+		ActivateNarrow(run, activation, units, y, y_stride);
+	else
+		for (int r = 0; r < run->nrows; r++)
+			ActivateNumbers(run, activation, units, y + r * y_stride);
 }

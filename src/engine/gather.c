@@ -12,6 +12,11 @@
 #include "engine/program.h"
 #include "math/functions.h"
 
+#define CACHE_LINE_FLOATS	16
+
+/* Values of a sequence that are on their way while one is pooled. */
+#define POOL_AHEAD			4
+
 /* ----------------------------------------------------------- compilation */
 
 /*
@@ -29,10 +34,59 @@ CompileTable(Program *program, const GraphOp *op, const CompiledField *fields, i
 static void
 CompileDense(Program *program, const Tensor *weight, const Tensor *bias, CompiledField *field)
 {
+	double	   *biases = NULL;
+
 	if (weight == NULL)
 		return;
-	field->weight = PackWeight(program, weight, NULL, field->name);
-	field->bias = PackBias(program, bias, field->x_width);
+	if (bias)
+	{
+		biases = palloc(sizeof(double) * field->x_width);
+		for (int u = 0; u < field->x_width; u++)
+			biases[u] = TensorFloat(bias, u);
+	}
+	field->linear = CreateLinear(program, field->width, field->x_width, false);
+	FillLinear(field->linear, 0, weight, NULL, biases, field->name);
+	if (biases)
+		pfree(biases);
+	ProgramNeedRowTemporary(program, TYPEALIGN(MTL_STRIP, field->x_width) / 2);
+}
+
+/*
+ * Dense features that x has as they are, in one piece where they follow each other.
+ */
+static void
+CompileCopies(Program *program, CompiledInput *input, int width)
+{
+	CompiledCopy *last = NULL;
+
+	input->copies = ProgramAlloc(program, sizeof(CompiledCopy) * input->nfields);
+	for (int i = 0; i < input->nfields; i++)
+	{
+		const CompiledField *field = &input->fields[i];
+
+		if (field->kind != FEATURE_DENSE || field->linear)
+			continue;
+		if (last && field->x_offset == last->x_offset + last->width &&
+			field->float_offset == last->float_offset + last->width)
+		{
+			last->width += field->width;
+			continue;
+		}
+		last = &input->copies[input->ncopies++];
+		last->x_offset = field->x_offset;
+		last->float_offset = field->float_offset;
+		last->width = field->width;
+	}
+	input->direct = input->ncopies == 1 && last->width == width && width == input->nfloats;
+}
+
+static void
+CompileSparse(Program *program, CompiledInput *input)
+{
+	input->sparse = ProgramAlloc(program, sizeof(int) * input->nfields);
+	for (int i = 0; i < input->nfields; i++)
+		if (input->fields[i].kind == FEATURE_SPARSE)
+			input->sparse[input->nsparse++] = i;
 }
 
 static void
@@ -81,21 +135,43 @@ CompileInput(Program *program, const InputLayout *layout, const GraphOp *op)
 		if (feature->kind == FEATURE_SEQUENCE)
 			CompileSequence(program, feature, field);
 	}
+	CompileCopies(program, input, op->width);
+	CompileSparse(program, input);
 	return input;
 }
 
 /* ------------------------------------------------- dense, sparse features */
 
 static void
-GatherDense(const Run *run, const CompiledField *field, const float *floats, Size stride,
-			float *x, Size x_stride)
+CopyNumbers(const Run *run, const CompiledInput *input, float *x, Size x_stride)
 {
-	if (field->weight)
-		RunLinear(run, field->width, field->x_width, floats, stride,
-				  field->weight, field->bias, x, x_stride);
-	else
-		for (int r = 0; r < run->nrows; r++)
-			memcpy(x + r * x_stride, floats + r * stride, sizeof(float) * field->width);
+	for (int r = 0; r < run->nrows; r++)
+		for (int i = 0; i < input->ncopies; i++)
+		{
+			const CompiledCopy *copy = &input->copies[i];
+
+			memcpy(x + r * x_stride + copy->x_offset,
+				   run->floats + (Size) r * input->nfloats + copy->float_offset,
+				   sizeof(float) * copy->width);
+		}
+}
+
+/*
+ * A dense feature times its matrix, by way of the temporary numbers: kernels write full
+ * strips.
+ */
+static void
+MultiplyDense(const Run *run, const CompiledField *field, Vectors floats,
+			  float *x, Size x_stride)
+{
+	StripRun	all = {0, LinearStrips(field->linear)};
+	Size		stride = TYPEALIGN(MTL_STRIP, field->x_width);
+	float	   *y = (float *) run->temporary;
+
+	(void) RunLinear(run, field->linear, 1, &all, LinearHasRest(field->linear), false,
+					 floats, y, stride);
+	for (int r = 0; r < run->nrows; r++)
+		memcpy(x + r * x_stride, y + r * stride, sizeof(float) * field->x_width);
 }
 
 /*
@@ -112,23 +188,63 @@ TableRow(const CompiledField *field, int32 id)
 	return field->table + (Size) id * field->dim;
 }
 
+/*
+ * Has the CPU fetch what the sparse features of row r look up.
+ */
+static void
+PrefetchSparse(const Run *run, const CompiledInput *input, int r)
+{
+	const int32 *ids = run->ids + (Size) r * input->nids;
+
+	for (int i = 0; i < input->nsparse; i++)
+	{
+		const CompiledField *field = &input->fields[input->sparse[i]];
+		const float *row = TableRow(field, ids[field->id_offset]);
+
+		for (int u = 0; row && u < field->dim; u += CACHE_LINE_FLOATS)
+			__builtin_prefetch(row + u);
+	}
+}
+
+/*
+ * Copies a row of the field's table.  A copy of a constant size is a few instructions,
+ * of another a call.
+ */
 static void
 CopyRow(const CompiledField *field, int32 id, float *x)
 {
 	const float *row = TableRow(field, id);
 
-	if (row)
-		memcpy(x, row, sizeof(float) * field->dim);
-	else
+	if (row == NULL)
 		memset(x, 0, sizeof(float) * field->dim);
+	else if (field->dim == 8)
+		memcpy(x, row, sizeof(float) * 8);
+	else if (field->dim == 16)
+		memcpy(x, row, sizeof(float) * 16);
+	else
+		memcpy(x, row, sizeof(float) * field->dim);
 }
 
+/*
+ * Row by row, with the next one on its way.
+ */
 static void
-GatherSparse(const Run *run, const CompiledField *field, const int32 *ids, Size stride,
-			 float *x, Size x_stride)
+GatherSparse(const Run *run, const CompiledInput *input, float *x, Size x_stride)
 {
+	PrefetchSparse(run, input, 0);
 	for (int r = 0; r < run->nrows; r++)
-		CopyRow(field, ids[r * stride], x + r * x_stride);
+	{
+		const int32 *ids = run->ids + (Size) r * input->nids;
+
+		if (r + 1 < run->nrows)
+			PrefetchSparse(run, input, r + 1);
+		for (int i = 0; i < input->nsparse; i++)
+		{
+			const CompiledField *field = &input->fields[input->sparse[i]];
+
+			CopyRow(field, ids[field->id_offset], x + r * x_stride + field->x_offset);
+		}
+	}
 }
 
 /* ------------------------------------------------------------- sequences */
@@ -218,33 +334,32 @@ NormalizeWeights(const CompiledField *field, int n, const float *given, double *
  * NULL for zeros.
  */
 static void
-PoolValue(const CompiledField *field, const float *row, double weight, double *pooled)
+PoolValue(const Run *run, const CompiledField *field, const float *row, double weight,
+		  double *pooled)
 {
 	if (field->combiner != COMBINER_MAX)
 	{
-		for (int u = 0; row && u < field->dim; u++)
-			pooled[u] += weight * row[u];
-		return;
+		if (row)
+			run->kernels->pool_sum(field->dim, weight, row, pooled);
 	}
-	for (int u = 0; u < field->dim; u++)
-	{
-		double		value = row ? weight * row[u] : 0;
-
-		pooled[u] = Max(pooled[u], value);
-	}
+	else if (row)
+		run->kernels->pool_max(field->dim, weight, row, pooled);
+	else
+		for (int u = 0; u < field->dim; u++)
+			pooled[u] = Max(pooled[u], 0);
 }
 
 /*
- * One sequence to one vector, in double.  temporary has room for the vector, and for
- * the weights if there are any.
+ * One sequence to one vector, in double.  The temporary numbers have room for the
+ * vector, and for the weights if there are any.
  */
 static void
-PoolSequence(const CompiledField *field, const float *floats, const int32 *ids,
-			 double *temporary, float *x)
+PoolSequence(const Run *run, const CompiledField *field, const float *floats, const int32 *ids,
+			 float *x)
 {
 	int			n = SequenceLength(field, ids);
-	double	   *pooled = temporary;
-	double	   *weights = temporary + field->dim;
+	double	   *pooled = run->temporary;
+	double	   *weights = run->temporary + field->dim;
 	double		divisor = 1;
 
 	if (field->weighted)
@@ -255,7 +370,10 @@ PoolSequence(const CompiledField *field, const float *floats, const int32 *ids,
 	for (int i = 0; i < n; i++)
 	{
 		CHECK_FOR_INTERRUPTS();
-		PoolValue(field, TableRow(field, ids[1 + i]), field->weighted ? weights[i] : 1, pooled);
+		if (i + POOL_AHEAD < n)
+			__builtin_prefetch(TableRow(field, ids[1 + i + POOL_AHEAD]));
+		PoolValue(run, field, TableRow(field, ids[1 + i]), field->weighted ? weights[i] : 1,
+				  pooled);
 	}
 
 	if (n == 0 && field->combiner == COMBINER_MAX)
@@ -267,47 +385,42 @@ PoolSequence(const CompiledField *field, const float *floats, const int32 *ids,
 		x[u] = pooled[u] / divisor;
 }
 
+/* ------------------------------------------------------------------- run */
+
 static void
-GatherSequence(const Run *run, const CompiledField *field, const float *floats, Size float_stride,
-			   const int32 *ids, Size id_stride, float *x, Size x_stride)
+GatherSequence(const Run *run, const CompiledInput *input, const CompiledField *field,
+			   float *x, Size x_stride)
 {
 	for (int r = 0; r < run->nrows; r++)
 	{
+		const int32 *ids = run->ids + (Size) r * input->nids + field->id_offset;
+
 		if (field->combiner == COMBINER_CONCAT)
-			ConcatSequence(field, ids + r * id_stride, x + r * x_stride);
+			ConcatSequence(field, ids, x + r * x_stride);
 		else
-			PoolSequence(field, floats + r * float_stride, ids + r * id_stride,
-						 run->temporary, x + r * x_stride);
+			PoolSequence(run, field, run->floats + (Size) r * input->nfloats + field->float_offset,
+						 ids, x + r * x_stride);
 	}
 }
-
-/* ------------------------------------------------------------------- run */
 
 void
 RunInput(const Run *run, const CompiledOp *op, float *x)
 {
 	const CompiledInput *input = op->u.input;
 
+	if (input->ncopies > 0)
+		CopyNumbers(run, input, x, op->width);
+	if (input->nsparse > 0)
+		GatherSparse(run, input, x, op->width);
 	for (int i = 0; i < input->nfields; i++)
 	{
 		const CompiledField *field = &input->fields[i];
-		const float *floats = run->floats + field->float_offset;
-		const int32 *ids = run->ids + field->id_offset;
-		float	   *begin = x + field->x_offset;
+		Vectors		floats = {run->floats + field->float_offset, input->nfloats};
 
 		CHECK_FOR_INTERRUPTS();
-		switch (field->kind)
-		{
-			case FEATURE_DENSE:
-				GatherDense(run, field, floats, input->nfloats, begin, op->width);
-				break;
-			case FEATURE_SPARSE:
-				GatherSparse(run, field, ids, input->nids, begin, op->width);
-				break;
-			case FEATURE_SEQUENCE:
-				GatherSequence(run, field, floats, input->nfloats, ids, input->nids,
-							   begin, op->width);
-				break;
-		}
+		if (field->kind == FEATURE_SEQUENCE)
+			GatherSequence(run, input, field, x + field->x_offset, op->width);
+		else if (field->kind == FEATURE_DENSE && field->linear)
+			MultiplyDense(run, field, floats, x + field->x_offset, op->width);
 	}
 }

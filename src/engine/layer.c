@@ -8,18 +8,8 @@
  */
 #include "postgres.h"
 
-#include <math.h>
-
-#include "miscadmin.h"
-
 #include "engine/program.h"
 #include "math/functions.h"
-
-/* Outputs that are packed together, so that reading and writing both go along memory. */
-#define PACK_UNITS 16
-
-/* Multiply-adds between checks for interrupts; some tenths of a second at worst. */
-#define INTERRUPT_COST (1 << 25)
 
 /* Number i of a vector that has one for all units or one for each; default if NULL. */
 static double
@@ -40,58 +30,6 @@ CompileVector(Program *program, const Tensor *vector, int units, double default_
 	return numbers;
 }
 
-/* ----------------------------------------------------------- compilation */
-
-/*
- * A weight or bias after batch norm, as float32.
- */
-static float
-RoundFolded(double value, const char *layer)
-{
-	float		rounded = (float) value;
-
-	if (!isfinite(rounded))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
-				 errmsg("invalid model: batch norm makes a weight of layer \"%s\" %g, which exceeds the range of float32",
-						layer, value),
-				 errhint("Look for a running variance near zero.")));
-	return rounded;
-}
-
-float *
-PackWeight(Program *program, const Tensor *weight, const double *scales, const char *layer)
-{
-	int64		units = weight->dims[0];
-	int64		ninputs = weight->dims[1];
-	float	   *packed = ProgramAllocFloats(program, units * ninputs);
-
-	for (int64 begin = 0; begin < units; begin += PACK_UNITS)
-	{
-		int64		end = Min(begin + PACK_UNITS, units);
-
-		CHECK_FOR_INTERRUPTS();
-		for (int64 k = 0; k < ninputs; k++)
-			for (int64 u = begin; u < end; u++)
-			{
-				float		number = TensorFloat(weight, u * ninputs + k);
-
-				packed[k * units + u] = scales ? RoundFolded(number * scales[u], layer) : number;
-			}
-	}
-	return packed;
-}
-
-float *
-PackBias(Program *program, const Tensor *bias, int units)
-{
-	float	   *packed = ProgramAllocFloats(program, units);
-
-	for (int u = 0; u < units; u++)
-		packed[u] = VectorAt(bias, u, 0);
-	return packed;
-}
-
 /*
  * factor / sqrt(variance + epsilon) for each unit.
  */
@@ -107,27 +45,48 @@ FillScales(double *scales, int units, const Tensor *factors, const Tensor *varia
 	}
 }
 
+/* ----------------------------------------------------------- compilation */
+
+/*
+ * Weight and bias of a layer, with batch norm folded in or not.
+ */
 static void
-FoldBatchNorm(Program *program, const GraphOp *op, CompiledLayer *layer)
+FillLayer(CompiledLayer *layer, const GraphOp *op)
 {
 	const Norm *norm = &op->norm;
-	double	   *scales = palloc(sizeof(double) * layer->units);
+	bool		fold = norm->kind == NORM_BATCH && !norm->after_activation;
+	double	   *biases = palloc(sizeof(double) * layer->units);
+	double	   *scales = NULL;
 
-	FillScales(scales, layer->units, norm->weight, norm->running_var, norm->epsilon);
-	layer->weight = PackWeight(program, op->weight, scales, op->name);
-	layer->bias = ProgramAllocFloats(program, layer->units);
 	for (int u = 0; u < layer->units; u++)
+		biases[u] = VectorAt(op->bias, u, 0);
+	if (fold)
 	{
-		double		centered = VectorAt(op->bias, u, 0) - VectorAt(norm->running_mean, u, 0);
-
-		layer->bias[u] = RoundFolded(centered * scales[u] + VectorAt(norm->bias, u, 0), op->name);
+		scales = palloc(sizeof(double) * layer->units);
+		FillScales(scales, layer->units, norm->weight, norm->running_var, norm->epsilon);
+		for (int u = 0; u < layer->units; u++)
+			biases[u] = (biases[u] - VectorAt(norm->running_mean, u, 0)) * scales[u] +
+				VectorAt(norm->bias, u, 0);
 	}
-	pfree(scales);
+	FillLinear(layer->linear, layer->column, op->weight, scales, biases, op->name);
+	pfree(biases);
+	if (scales)
+		pfree(scales);
+}
+
+/* Whether relu can be the kernel's, which knows nothing else between it and the sums. */
+bool
+LayerEndsInRelu(const GraphOp *op)
+{
+	return op->activation.kind == ACTIVATION_RELU &&
+		(op->norm.kind != NORM_LAYER || op->norm.after_activation);
 }
 
 static void
 CompileNorm(Program *program, const Norm *source, int units, CompiledNorm *norm)
 {
+	if (source->kind == NORM_NONE || (source->kind == NORM_BATCH && !source->after_activation))
+		return;
 	norm->kind = source->kind;
 	norm->after_activation = source->after_activation;
 	norm->epsilon = source->epsilon;
@@ -158,61 +117,89 @@ CompileActivation(Program *program, const Activation *source, int units,
 }
 
 CompiledLayer *
-CompileLayer(Program *program, const GraphOp *op)
+CompileLayer(Program *program, const GraphOp *op, CompiledLinear *linear, int column)
 {
 	CompiledLayer *layer = ProgramAlloc(program, sizeof(CompiledLayer));
 
+	layer->linear = linear;
+	layer->column = column;
 	layer->units = op->width;
-	layer->ninputs = op->weight->dims[1];
-	if (op->norm.kind == NORM_BATCH && !op->norm.after_activation)
-		FoldBatchNorm(program, op, layer);
-	else
-	{
-		layer->weight = PackWeight(program, op->weight, NULL, op->name);
-		layer->bias = PackBias(program, op->bias, op->width);
-		if (op->norm.kind != NORM_NONE)
-			CompileNorm(program, &op->norm, op->width, &layer->norm);
-	}
-	CompileActivation(program, &op->activation, op->width, &layer->activation);
+	FillLayer(layer, op);
+	CompileNorm(program, &op->norm, layer->units, &layer->norm);
+	if (!linear->relu)
+		CompileActivation(program, &op->activation, layer->units, &layer->activation);
+	if (layer->units < MTL_STRIP)
+		ProgramNeedRowTemporary(program, MTL_STRIP / 2);
 	return layer;
 }
 
 /* ------------------------------------------------------------------- run */
 
 /*
- * In blocks of rows, so that a large batch over a large layer can be interrupted.
+ * Numbers are checked before an activation, which could hide that one has left the
+ * range: the sigmoid of infinity is 1.  The kernel has looked at all sums at once;
+ * when one is bad the layers are computed without relu to see whose it is.  It may
+ * be of a layer that nobody asked for, in a strip with one of those.
  */
-void
-RunLinear(const Run *run, int ninputs, int units, const float *x, Size x_stride,
-		  const float *weight, const float *bias, float *y, Size y_stride)
+static void
+CheckSums(const Run *run, const Step *step, const CompiledLinear *linear, Vectors x, float *y)
 {
-	int64		cost = (int64) ninputs * units;
-	int			block = Max(INTERRUPT_COST / cost, 1);
-
-	for (int begin = 0; begin < run->nrows; begin += block)
-	{
-		CHECK_FOR_INTERRUPTS();
-		run->kernels->linear(Min(block, run->nrows - begin), ninputs, units,
-							 x + begin * x_stride, x_stride, weight, bias,
-							 y + begin * y_stride, y_stride);
-	}
+	(void) RunLinear(run, linear, step->nruns, step->runs, step->narrow, false,
+					 x, y, step->stride);
+	for (int i = 0; i < step->nlayers; i++)
+		CheckVectors(run, step->layers[i]);
+	(void) RunLinear(run, linear, step->nruns, step->runs, step->narrow, linear->relu,
+					 x, y, step->stride);
 }
 
 /*
- * Numbers are checked before an activation, which could hide that one has left the
- * range: the sigmoid of infinity is 1.
+ * Whether what comes after the sums can leave the range.
  */
-void
-RunLayer(const Run *run, const CompiledOp *op, float *y)
+static bool
+LayerCanOverflow(const CompiledLayer *layer)
 {
-	const CompiledLayer *layer = op->u.layer;
+	switch (layer->activation.kind)
+	{
+		case ACTIVATION_LEAKY_RELU:
+		case ACTIVATION_PRELU:
+		case ACTIVATION_DICE:
+		case ACTIVATION_DICE_ROW_MEAN:
+		case ACTIVATION_DICE_ROW_SUM:
+			return true;
+		default:
+			return layer->norm.kind != NORM_NONE && layer->norm.after_activation;
+	}
+}
 
-	RunLinear(run, layer->ninputs, layer->units, VectorsOf(run, op->inputs[0]), layer->ninputs,
-			  layer->weight, layer->bias, y, layer->units);
-	if (!layer->norm.after_activation)
-		Normalize(&layer->norm, run->nrows, layer->units, y);
-	CheckVectors(run, op, y);
-	Activate(&layer->activation, run->nrows, layer->units, y);
-	if (layer->norm.after_activation)
-		Normalize(&layer->norm, run->nrows, layer->units, y);
+static void
+FinishLayer(const Run *run, int position, const CompiledLayer *layer)
+{
+	Vectors		vectors = VectorsOf(run, position);
+	float	   *y = (float *) vectors.numbers;
+
+	if (layer->norm.kind != NORM_NONE && !layer->norm.after_activation)
+	{
+		Normalize(run, &layer->norm, layer->units, y, vectors.stride);
+		CheckVectors(run, position);
+	}
+	Activate(run, &layer->activation, layer->units, y, vectors.stride);
+	if (layer->norm.kind != NORM_NONE && layer->norm.after_activation)
+		Normalize(run, &layer->norm, layer->units, y, vectors.stride);
+	if (LayerCanOverflow(layer))
+		CheckVectors(run, position);
+}
+
+void
+RunLayers(const Run *run, const Step *step)
+{
+	const CompiledOp *op = &run->program->ops[step->position];
+	const CompiledLinear *linear = op->u.layer->linear;
+	Vectors		x = VectorsOf(run, op->inputs[0]);
+	float	   *y = run->vectors + run->selection->places[step->position].offset * run->nrows;
+
+	if (!RunLinear(run, linear, step->nruns, step->runs, step->narrow, linear->relu,
+				   x, y, step->stride))
+		CheckSums(run, step, linear, x, y);
+	for (int i = 0; i < step->nlayers; i++)
+		FinishLayer(run, step->layers[i], run->program->ops[step->layers[i]].u.layer);
 }

@@ -7,44 +7,27 @@
 #include "miscadmin.h"
 
 #include "engine/program.h"
-#include "math/functions.h"
 
 /* Row r of input i of an operation. */
 static const float *
 InputRow(const Run *run, const CompiledOp *op, int i, int r)
 {
-	int			position = op->inputs[i];
+	Vectors		vectors = VectorsOf(run, op->inputs[i]);
 
-	return VectorsOf(run, position) + (Size) r * run->program->ops[position].width;
-}
-
-/*
- * In double, less the largest number so that nothing overflows; exps has room for
- * width numbers.
- */
-static void
-SoftmaxRow(int width, const float *x, double temperature, double *exps, float *y)
-{
-	float		max = x[0];
-	double		sum = 0;
-
-	for (int u = 1; u < width; u++)
-		max = Max(max, x[u]);
-	for (int u = 0; u < width; u++)
-	{
-		exps[u] = MtlExp(((double) x[u] - max) / temperature);
-		sum += exps[u];
-	}
-	for (int u = 0; u < width; u++)
-		y[u] = exps[u] / sum;
+	return vectors.numbers + r * vectors.stride;
 }
 
 void
 RunSoftmax(const Run *run, const CompiledOp *op, float *y)
 {
-	for (int r = 0; r < run->nrows; r++)
-		SoftmaxRow(op->width, InputRow(run, op, 0, r), op->u.temperature,
-				   run->temporary, y + (Size) r * op->width);
+	run->kernels->softmax(run->nrows, op->width, VectorsOf(run, op->inputs[0]),
+						  op->u.temperature, run->temporary, y, op->width);
+}
+
+int
+MixTemporary(int ninputs)
+{
+	return (ninputs * sizeof(Vectors) + sizeof(double) - 1) / sizeof(double);
 }
 
 /*
@@ -53,15 +36,12 @@ RunSoftmax(const Run *run, const CompiledOp *op, float *y)
 void
 RunMix(const Run *run, const CompiledOp *op, float *y)
 {
-	memset(y, 0, sizeof(float) * run->nrows * op->width);
-	for (int r = 0; r < run->nrows; r++, y += op->width)
-	{
-		const float *gate = InputRow(run, op, 0, r);
+	Vectors    *experts = (Vectors *) run->temporary;
 
-		CHECK_FOR_INTERRUPTS();
-		for (int i = 1; i < op->ninputs; i++)
-			run->kernels->add_scaled(op->width, gate[i - 1], InputRow(run, op, i, r), y);
-	}
+	for (int i = 1; i < op->ninputs; i++)
+		experts[i - 1] = VectorsOf(run, op->inputs[i]);
+	run->kernels->mix(run->nrows, op->width, op->ninputs - 1, VectorsOf(run, op->inputs[0]),
+					  experts, y, op->width);
 }
 
 static void

@@ -5,7 +5,6 @@
 #include "postgres.h"
 
 #include "miscadmin.h"
-#include "utils/hsearch.h"
 #include "utils/memutils.h"
 
 #include "engine/program.h"
@@ -13,7 +12,8 @@
 static void *
 Allocate(Program *program, Size size, int flags)
 {
-	void	   *chunk = palloc_extended(Max(size, 1), MCXT_ALLOC_HUGE | flags);
+	void	   *chunk = MemoryContextAllocExtended(program->context, Max(size, 1),
+												   MCXT_ALLOC_HUGE | flags);
 
 	program->size += GetMemoryChunkSpace(chunk);
 	return chunk;
@@ -53,41 +53,14 @@ ProgramNeedTemporary(Program *program, int n)
 	program->ntemporary = Max(program->ntemporary, n);
 }
 
-/* The layer that was compiled from a weight tensor. */
-typedef struct LayerEntry
+void
+ProgramNeedRowTemporary(Program *program, int n)
 {
-	const Tensor *weight;		/* hash key */
-	CompiledLayer *layer;
-} LayerEntry;
-
-static HTAB *
-CreateLayerTable(void)
-{
-	HASHCTL		control = {0};
-
-	control.keysize = sizeof(const Tensor *);
-	control.entrysize = sizeof(LayerEntry);
-	control.hcxt = CurrentMemoryContext;
-	return hash_create("mtl_rank layers", 64, &control, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
-}
-
-/*
- * Stacked mixtures apply one layer to each task's vector: its weights are packed
- * once, or a small file could ask for a large program.
- */
-static CompiledLayer *
-CompileSharedLayer(Program *program, HTAB *layers, const GraphOp *op)
-{
-	bool		found;
-	LayerEntry *entry = hash_search(layers, &op->weight, HASH_ENTER, &found);
-
-	if (!found)
-		entry->layer = CompileLayer(program, op);
-	return entry->layer;
+	program->row_temporary = Max(program->row_temporary, n);
 }
 
 static void
-CompileOp(Program *program, const Graph *graph, HTAB *layers, const GraphOp *op, CompiledOp *compiled)
+CompileOp(Program *program, const Graph *graph, const GraphOp *op, CompiledOp *compiled)
 {
 	compiled->kind = op->kind;
 	compiled->name = ProgramCopyName(program, op->name);
@@ -102,11 +75,10 @@ CompileOp(Program *program, const Graph *graph, HTAB *layers, const GraphOp *op,
 			compiled->u.input = CompileInput(program, graph->layout, op);
 			break;
 		case OP_LAYER:
-			compiled->u.layer = CompileSharedLayer(program, layers, op);
-			break;
+			break;				/* see CompileLayers() */
 		case OP_SOFTMAX:
 			compiled->u.temperature = op->temperature;
-			ProgramNeedTemporary(program, op->width);
+			ProgramNeedTemporary(program, Max(op->width, MTL_SOFTMAX_WORK));
 			break;
 		case OP_COMBINE:
 			compiled->u.combine.subspaces = op->subspaces;
@@ -125,6 +97,8 @@ CompileOp(Program *program, const Graph *graph, HTAB *layers, const GraphOp *op,
 			memcpy(compiled->u.slices.ranges, op->ranges, sizeof(VectorRange) * op->nranges);
 			break;
 		case OP_MIX:
+			ProgramNeedTemporary(program, MixTemporary(op->ninputs));
+			break;
 		case OP_CONCAT:
 		case OP_PRODUCT:
 		case OP_DOT:
@@ -136,17 +110,19 @@ Program *
 ProgramCompile(const Graph *graph)
 {
 	Program    *program = palloc0(sizeof(Program));
-	HTAB	   *layers = CreateLayerTable();
 
+	program->context = CurrentMemoryContext;
 	program->size = GetMemoryChunkSpace(program);
+	program->nfloats = graph->layout->nfloats;
+	program->nids = graph->layout->nids;
 	program->nops = graph->nops;
 	program->ops = ProgramAlloc(program, sizeof(CompiledOp) * graph->nops);
 	for (int i = 0; i < graph->nops; i++)
 	{
 		CHECK_FOR_INTERRUPTS();
-		CompileOp(program, graph, layers, &graph->ops[i], &program->ops[i]);
+		CompileOp(program, graph, &graph->ops[i], &program->ops[i]);
 	}
-	hash_destroy(layers);
+	CompileLayers(program, graph);
 	return program;
 }
 

@@ -2,9 +2,8 @@
  * program.h
  *	  The inside of a program and of a selection; shared by engine/ only.
  *
- * program.c, selection.c and run.c know all kinds of operations.  How a layer's
- * weights lie in memory is known to layer.c and the kernels alone; other packings
- * and faster kernels take their place.
+ * program.c, selection.c and run.c know all kinds of operations.  How weights lie in
+ * memory is known to linear.c and the kernels alone.
  */
 #ifndef MTL_RANK_PROGRAM_H
 #define MTL_RANK_PROGRAM_H
@@ -39,14 +38,26 @@ typedef struct CompiledActivation
 	double	   *scale;			/* its 1 / sqrt(running_var + epsilon) */
 } CompiledActivation;
 
-typedef struct CompiledLayer
+/*
+ * A linear map, with relu or without.  It may hold the units of several layers, side
+ * by side: those that read the same vectors, wherever they are applied.
+ */
+typedef struct CompiledLinear
 {
 	int			ninputs;
 	int			units;
-	float	   *weight;			/* (ninputs, units), batch norm folded in */
-	float	   *bias;			/* zeros where the layer has none */
+	bool		relu;
+	float	   *weight;			/* strips, then narrow what is left; see kernel.h */
+	float	   *bias;			/* of full strips, zeros where there is none */
+} CompiledLinear;
+
+typedef struct CompiledLayer
+{
+	CompiledLinear *linear;
+	int			column;			/* its first unit there */
+	int			units;
 	CompiledNorm norm;
-	CompiledActivation activation;
+	CompiledActivation activation;	/* linear if relu is the linear map's */
 } CompiledLayer;
 
 /* A feature: where it is in an encoded row, and how it becomes part of x. */
@@ -59,10 +70,9 @@ typedef struct CompiledField
 	int			float_offset;
 	int			id_offset;
 
-	/* dense: weight (width, x_width), or NULL */
+	/* dense: width numbers; linear is NULL if they are the vector */
 	int			width;
-	float	   *weight;
-	float	   *bias;
+	CompiledLinear *linear;
 
 	/* sparse and sequence: (rows, dim), shared by features of one table */
 	int			rows;
@@ -79,12 +89,25 @@ typedef struct CompiledField
 	WeightNormalization normalize;
 } CompiledField;
 
+/* Numbers of an encoded row that x has as they are. */
+typedef struct CompiledCopy
+{
+	int			x_offset;
+	int			float_offset;
+	int			width;
+} CompiledCopy;
+
 typedef struct CompiledInput
 {
 	int			nfields;
 	CompiledField *fields;		/* in declared order */
+	int			ncopies;
+	CompiledCopy *copies;
+	int			nsparse;
+	int		   *sparse;			/* the sparse ones of fields */
 	int			nfloats;		/* of an encoded row */
 	int			nids;
+	bool		direct;			/* x is the floats of an encoded row */
 } CompiledInput;
 
 typedef struct CompiledOp
@@ -94,6 +117,7 @@ typedef struct CompiledOp
 	int			width;
 	int			ninputs;
 	int		   *inputs;			/* positions of earlier operations */
+	int			group;			/* OP_LAYER: same for those with one linear map and input */
 	union
 	{
 		CompiledInput *input;	/* OP_INPUT */
@@ -116,30 +140,66 @@ typedef struct CompiledOp
 
 struct Program
 {
+	MemoryContext context;		/* that it is in */
 	int			nops;
 	CompiledOp *ops;
+	int			ngroups;		/* of layers */
+	int			nfloats;		/* of an encoded row */
+	int			nids;
 	int			ntemporary;		/* doubles that any of its operations works in */
+	int			row_temporary;	/* doubles per row that any of them works in */
 	Size		size;
 };
 
+/* Consecutive strips of a linear map, or all but the narrow rest. */
+typedef struct StripRun
+{
+	int			begin;
+	int			end;
+} StripRun;
+
+/* What is computed at once: one operation, or the layers of one group. */
+typedef struct Step
+{
+	int			position;		/* of the operation, or of a layer for all */
+	int			nlayers;		/* 0 if it is another operation */
+	int		   *layers;			/* positions */
+	int			nruns;
+	StripRun   *runs;			/* strips that hold a unit of these layers */
+	bool		narrow;			/* so does the narrow rest */
+	Size		stride;			/* of their vectors */
+} Step;
+
+/*
+ * Where an operation's vectors are: they begin offset * nrows + column numbers after
+ * the temporary ones, stride numbers apart.  Vectors that are never needed at the same
+ * time may share their place.
+ */
+typedef struct Place
+{
+	Size		offset;
+	Size		column;
+	Size		stride;
+	bool		encoded;		/* they are the floats of the encoded rows instead */
+} Place;
+
 struct Selection
 {
-	int			nops;
-	int		   *ops;			/* positions in the program, ascending */
+	int			nsteps;
+	Step	   *steps;
 	int			nresults;
 	int		   *results;		/* positions, as asked for */
-	int			ntemporary;		/* doubles at the beginning of scratch */
+	int			ntemporary;		/* as in Program */
+	int			row_temporary;
 	Size		row_size;		/* numbers of scratch per row */
-
-	/*
-	 * By position in the program: an operation's vectors begin offsets[] * nrows
-	 * numbers after the temporary ones.  Vectors that are never needed at the same
-	 * time may share their place.
-	 */
-	Size	   *offsets;
+	Size		result_size;	/* numbers of all results of a row */
+	int			block;			/* rows that are computed together */
+	int			nfloats;		/* of an encoded row */
+	int			nids;
+	Place	   *places;			/* by position in the program */
 };
 
-/* What the operations of one ProgramRun() share. */
+/* What the operations of one ProgramRun() share, for one block of rows. */
 typedef struct Run
 {
 	const Program *program;
@@ -158,30 +218,46 @@ extern float *ProgramAllocFloats(Program *program, Size n);
 extern float *ProgramCopyFloats(Program *program, const void *data, Size n);
 extern char *ProgramCopyName(Program *program, const char *name);
 extern void ProgramNeedTemporary(Program *program, int n);
+extern void ProgramNeedRowTemporary(Program *program, int n);
 
 /* gather.c */
 extern CompiledInput *CompileInput(Program *program, const InputLayout *layout, const GraphOp *op);
 extern void RunInput(const Run *run, const CompiledOp *op, float *x);
 
 /*
- * layer.c.  PackWeight lays a (units, ninputs) tensor out for the kernels, each row
- * times its scale if there are scales; PackBias copies a tensor of units numbers,
- * or makes zeros for NULL.  RunLinear has the kernel compute y = weight x + bias for
- * all rows of the run.
+ * linear.c.  A map is made with its sizes and then filled with layers, each of them
+ * (units, ninputs) times the scales of its units if there are some; biases may be
+ * NULL, and name is for errors.  RunLinear computes some strips, and the narrow rest
+ * if asked to, for all rows of the run: the first into y, the others beside it.  It
+ * says whether all sums are finite, which relu can hide.
  */
-extern float *PackWeight(Program *program, const Tensor *weight, const double *scales,
-						 const char *layer);
-extern float *PackBias(Program *program, const Tensor *bias, int units);
-extern CompiledLayer *CompileLayer(Program *program, const GraphOp *op);
-extern void RunLinear(const Run *run, int ninputs, int units, const float *x, Size x_stride,
-					  const float *weight, const float *bias, float *y, Size y_stride);
-extern void RunLayer(const Run *run, const CompiledOp *op, float *y);
+extern CompiledLinear *CreateLinear(Program *program, int ninputs, int units, bool relu);
+extern void FillLinear(CompiledLinear *linear, int column, const Tensor *weight,
+					   const double *scales, const double *biases, const char *name);
+extern int	LinearStrips(const CompiledLinear *linear);
+extern bool LinearHasRest(const CompiledLinear *linear);
+extern bool RunLinear(const Run *run, const CompiledLinear *linear, int nruns, const StripRun *runs,
+					  bool narrow, bool relu, Vectors x, float *y, Size y_stride);
 
-/* activation.c: nrows rows of units numbers, changed in place */
-extern void Normalize(const CompiledNorm *norm, int nrows, int units, float *y);
-extern void Activate(const CompiledActivation *activation, int nrows, int units, float *y);
+/* fusion.c */
+extern void CompileLayers(Program *program, const Graph *graph);
 
-/* mix.c */
+/*
+ * layer.c.  A layer's units begin at column of linear, whose relu is that of
+ * LayerEndsInRelu.
+ */
+extern bool LayerEndsInRelu(const GraphOp *op);
+extern CompiledLayer *CompileLayer(Program *program, const GraphOp *op,
+								   CompiledLinear *linear, int column);
+extern void RunLayers(const Run *run, const Step *step);
+
+/* activation.c: the run's rows of units numbers, y_stride apart, changed in place */
+extern void Normalize(const Run *run, const CompiledNorm *norm, int units, float *y, Size y_stride);
+extern void Activate(const Run *run, const CompiledActivation *activation, int units,
+					 float *y, Size y_stride);
+
+/* mix.c.  A mix of so many inputs works in MixTemporary doubles. */
+extern int	MixTemporary(int ninputs);
 extern void RunSoftmax(const Run *run, const CompiledOp *op, float *y);
 extern void RunMix(const Run *run, const CompiledOp *op, float *y);
 extern void RunCombine(const Run *run, const CompiledOp *op, float *y);
@@ -192,13 +268,25 @@ extern void RunDot(const Run *run, const CompiledOp *op, float *y);
 extern void RunSlices(const Run *run, const CompiledOp *op, float *y);
 
 /* run.c: error that names the operation, or feature, of a number that is not finite */
-extern void CheckVectors(const Run *run, const CompiledOp *op, const float *y);
+extern void CheckVectors(const Run *run, int position);
 
 /* Where the vectors of an operation are. */
-static inline float *
+static inline Vectors
 VectorsOf(const Run *run, int position)
 {
-	return run->vectors + run->selection->offsets[position] * run->nrows;
+	const Place *place = &run->selection->places[position];
+	Vectors		vectors = {run->floats, place->stride};
+
+	if (!place->encoded)
+		vectors.numbers = run->vectors + place->offset * run->nrows + place->column;
+	return vectors;
+}
+
+/* Doubles at the beginning of scratch for a block of nrows rows. */
+static inline Size
+SelectionTemporary(const Selection *selection, int nrows)
+{
+	return Max((Size) selection->ntemporary, (Size) selection->row_temporary * nrows);
 }
 
 #endif							/* MTL_RANK_PROGRAM_H */

@@ -4,21 +4,11 @@
  */
 #include "postgres.h"
 
+#include <math.h>
+
 #include "miscadmin.h"
 
 #include "engine/program.h"
-
-/* Of float32: infinities and NaNs have all of them set. */
-#define EXPONENT_BITS ((uint32) 0x7f800000)
-
-static bool
-IsFinite(float number)
-{
-	uint32		bits;
-
-	memcpy(&bits, &number, sizeof(bits));
-	return (bits & EXPONENT_BITS) != EXPONENT_BITS;
-}
 
 /*
  * Says what number u of an operation's vector belongs to.
@@ -48,19 +38,23 @@ ReportOutOfRange(const CompiledOp *op, int u)
 }
 
 void
-CheckVectors(const Run *run, const CompiledOp *op, const float *y)
+CheckVectors(const Run *run, int position)
 {
-	Size		n = (Size) run->nrows * op->width;
-	bool		finite = true;
+	const CompiledOp *op = &run->program->ops[position];
+	Vectors		vectors = VectorsOf(run, position);
+	bool		together = vectors.stride == (Size) op->width;
+	Size		n = together ? (Size) run->nrows * op->width : op->width;
 
-	/* without a way out in between, so that it vectorises */
-	for (Size i = 0; i < n; i++)
-		finite &= IsFinite(y[i]);
-	if (finite)
-		return;
-	for (Size i = 0; i < n; i++)
-		if (!IsFinite(y[i]))
-			ReportOutOfRange(op, i % op->width);
+	for (int r = 0; r < (together ? 1 : run->nrows); r++)
+	{
+		const float *y = vectors.numbers + r * vectors.stride;
+
+		if (run->kernels->all_finite(n, y))
+			continue;
+		for (Size i = 0; i < n; i++)
+			if (!isfinite(y[i]))
+				ReportOutOfRange(op, i % op->width);
+	}
 }
 
 static void
@@ -72,8 +66,7 @@ RunOp(const Run *run, const CompiledOp *op, float *y)
 			RunInput(run, op, y);
 			break;
 		case OP_LAYER:
-			RunLayer(run, op, y);
-			break;
+			break;				/* see RunLayers() */
 		case OP_SOFTMAX:
 			RunSoftmax(run, op, y);
 			break;
@@ -101,34 +94,76 @@ RunOp(const Run *run, const CompiledOp *op, float *y)
 	}
 }
 
+static void
+RunStep(const Run *run, const Step *step)
+{
+	const CompiledOp *op = &run->program->ops[step->position];
+
+	CHECK_FOR_INTERRUPTS();
+	if (step->nlayers > 0)
+	{
+		RunLayers(run, step);
+		return;
+	}
+	if (run->selection->places[step->position].encoded)
+		return;					/* x is there, and finite */
+	RunOp(run, op, (float *) VectorsOf(run, step->position).numbers);
+	/* a softmax is between 0 and 1 */
+	if (op->kind != OP_SOFTMAX)
+		CheckVectors(run, step->position);
+}
+
+/*
+ * Results of the block that begins at row begin.
+ */
+static void
+CopyResults(const Run *run, int begin, const float **results)
+{
+	const Selection *selection = run->selection;
+
+	for (int i = 0; i < selection->nresults; i++)
+	{
+		int			width = run->program->ops[selection->results[i]].width;
+		Vectors		vectors = VectorsOf(run, selection->results[i]);
+		float	   *to = (float *) results[i] + (Size) begin * width;
+
+		for (int r = 0; r < run->nrows; r++)
+			for (int u = 0; u < width; u++)
+				to[(Size) r * width + u] = vectors.numbers[r * vectors.stride + u];
+	}
+}
+
 void
 ProgramRun(const Program *program, const Selection *selection, int nrows,
 		   const float *floats, const int32 *ids, void *scratch, const float **results)
 {
+	int			block = Min(nrows, selection->block);
 	double	   *temporary = (double *) TYPEALIGN(VECTOR_ALIGNMENT, scratch);
+	float	   *vectors = (float *) TYPEALIGN(VECTOR_ALIGNMENT,
+											  temporary + SelectionTemporary(selection, block));
+	float	   *result = vectors + selection->row_size * block;
 	Run			run = {
 		.program = program,
 		.selection = selection,
 		.kernels = ChooseKernels(),
-		.nrows = nrows,
-		.floats = floats,
-		.ids = ids,
 		.temporary = temporary,
-		.vectors = (float *) TYPEALIGN(VECTOR_ALIGNMENT, temporary + selection->ntemporary)
+		.vectors = vectors
 	};
 
 	Assert(nrows >= 1 && nrows <= MTL_MAX_BATCH);
 
-	for (int i = 0; i < selection->nops; i++)
-	{
-		int			position = selection->ops[i];
-		const CompiledOp *op = &program->ops[position];
-		float	   *y = VectorsOf(&run, position);
-
-		CHECK_FOR_INTERRUPTS();
-		RunOp(&run, op, y);
-		CheckVectors(&run, op, y);
-	}
 	for (int i = 0; i < selection->nresults; i++)
-		results[i] = VectorsOf(&run, selection->results[i]);
+	{
+		results[i] = result;
+		result += (Size) nrows * program->ops[selection->results[i]].width;
+	}
+	for (int begin = 0; begin < nrows; begin += block)
+	{
+		run.nrows = Min(block, nrows - begin);
+		run.floats = floats + (Size) begin * selection->nfloats;
+		run.ids = ids + (Size) begin * selection->nids;
+		for (int i = 0; i < selection->nsteps; i++)
+			RunStep(&run, &selection->steps[i]);
+		CopyResults(&run, begin, results);
+	}
 }

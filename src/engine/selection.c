@@ -11,50 +11,90 @@
 
 /* Numbers of the smallest place; keeps every place aligned for any number of rows. */
 #define MIN_PLACE		((int) (VECTOR_ALIGNMENT / sizeof(float)))
-#define PLACE_CLASSES	32
+
+/* Sizes of places between one power of two and the next. */
+#define CLASS_BITS		2
+#define PLACE_CLASSES	(32 << CLASS_BITS)
 
 /*
- * Places in scratch, whose sizes are powers of two.  The place of a vector that is
- * no longer needed goes to the next vector of its class.
+ * Rows a multiple of this many numbers long would compete for the same lines of the
+ * CPU's cache.
+ */
+#define CACHE_STRIDE	512
+
+/*
+ * A block of rows goes through all operations before the next: its vectors should stay
+ * in the second-level cache, beside the weights that pass through it, but then each
+ * weight should serve many rows.  Blocks are multiples of all heights of tiles.
+ */
+#define BLOCK_SIZE		(384 * 1024)
+#define BLOCK_MULTIPLE	24
+
+/*
+ * Places in scratch, whose sizes are classes.  The place of a vector that is no longer
+ * needed goes to the next vector of its class.
  */
 typedef struct Places
 {
-	Size	   *offsets;		/* of the selection */
+	Place	   *places;			/* of the selection */
 	int			free[PLACE_CLASSES];	/* an operation whose place is free, or -1 */
 	int		   *next_free;		/* the one after it, by operation */
 	Size		row_size;
 } Places;
 
-static int
-PlaceClass(int width)
+/* What the layers of a group have in common while they are placed. */
+typedef struct Group
 {
-	return pg_ceil_log2_32(Max(width, MIN_PLACE));
+	int			step;			/* -1: not yet selected */
+	int			nlive;			/* layers whose vectors are still needed */
+} Group;
+
+/* ------------------------------------------------------------------ places */
+
+/*
+ * The class of the smallest size that is enough: 16, 20, 24, 28, 32, 40, ...
+ */
+static int
+PlaceClass(Size width, Size *size)
+{
+	Size		needed = Max(width, MIN_PLACE);
+	int			bits = pg_leftmost_one_pos64(needed);
+	int			shift = bits - CLASS_BITS;
+	Size		steps = (needed + ((Size) 1 << shift) - 1) >> shift;
+
+	*size = TYPEALIGN(MIN_PLACE, steps << shift);
+	/* four steps of the next power of two are eight of this one */
+	return (bits << CLASS_BITS) + (int) (steps - ((Size) 1 << CLASS_BITS));
 }
 
 static void
-TakePlace(Places *places, int position, int width)
+TakePlace(Places *places, int position, Size width)
 {
-	int			class = PlaceClass(width);
+	Size		size;
+	int			class = PlaceClass(width, &size);
 	int			gone = places->free[class];
 
 	if (gone >= 0)
 	{
-		places->offsets[position] = places->offsets[gone];
+		places->places[position].offset = places->places[gone].offset;
 		places->free[class] = places->next_free[gone];
 		return;
 	}
-	places->offsets[position] = places->row_size;
-	places->row_size += (Size) 1 << class;
+	places->places[position].offset = places->row_size;
+	places->row_size += size;
 }
 
 static void
-FreePlace(Places *places, int position, int width)
+FreePlace(Places *places, int position, Size width)
 {
-	int			class = PlaceClass(width);
+	Size		size;
+	int			class = PlaceClass(width, &size);
 
 	places->next_free[position] = places->free[class];
 	places->free[class] = position;
 }
+
+/* --------------------------------------------------------------- selection */
 
 /*
  * Marks what the results depend on, from the last operation to the first, and
@@ -85,32 +125,176 @@ FindLastReaders(const Program *program, int nresults, const int *results)
 }
 
 /*
- * Gives each selected vector its place.  An operation's place is taken before those
- * that it reads for the last time are given back: none works in place.
+ * Makes the steps: one for each operation, or for the layers of a group where the first
+ * of them comes, as all read the same.
  */
 static void
-PlaceVectors(const Program *program, Selection *selection, int *last_readers)
+MakeSteps(const Program *program, Selection *selection, const int *last_readers, Group *groups)
+{
+	int		   *nlayers = palloc0(sizeof(int) * Max(program->ngroups, 1));
+	int			nselected = 0;
+
+	for (int g = 0; g < program->ngroups; g++)
+		groups[g].step = -1;
+	for (int i = 0; i < program->nops; i++)
+	{
+		nselected += last_readers[i] >= 0;
+		if (last_readers[i] >= 0 && program->ops[i].kind == OP_LAYER)
+			nlayers[program->ops[i].group]++;
+	}
+
+	selection->steps = palloc0(sizeof(Step) * nselected);
+	for (int i = 0; i < program->nops; i++)
+	{
+		const CompiledOp *op = &program->ops[i];
+		Group	   *group;
+		Step	   *step;
+
+		if (last_readers[i] < 0)
+			continue;
+		if (op->kind != OP_LAYER)
+		{
+			selection->steps[selection->nsteps++].position = i;
+			continue;
+		}
+		group = &groups[op->group];
+		if (group->step < 0)
+		{
+			group->step = selection->nsteps++;
+			step = &selection->steps[group->step];
+			step->position = i;
+			step->layers = palloc(sizeof(int) * nlayers[op->group]);
+		}
+		step = &selection->steps[group->step];
+		step->layers[step->nlayers++] = i;
+		group->nlive++;
+	}
+	pfree(nlayers);
+}
+
+/*
+ * Finds the strips that a step computes, and where the vectors of its layers are among
+ * them.  columns[s] becomes where strip s begins.
+ */
+static void
+SelectStrips(const Program *program, Selection *selection, Step *step)
+{
+	const CompiledLinear *linear = program->ops[step->position].u.layer->linear;
+	int			nstrips = (linear->units + MTL_STRIP - 1) / MTL_STRIP;
+	int			nwhole = LinearStrips(linear);
+	bool	   *wanted = palloc0(sizeof(bool) * nstrips);
+	Size	   *columns = palloc0(sizeof(Size) * nstrips);
+	Size		width = 0;
+
+	for (int i = 0; i < step->nlayers; i++)
+	{
+		const CompiledLayer *layer = program->ops[step->layers[i]].u.layer;
+
+		for (int s = layer->column / MTL_STRIP; s * MTL_STRIP < layer->column + layer->units; s++)
+			wanted[s] = true;
+	}
+
+	step->runs = palloc(sizeof(StripRun) * (nwhole + 1));
+	for (int s = 0; s < nstrips; s++)
+	{
+		if (!wanted[s])
+			continue;
+		columns[s] = width;
+		width += MTL_STRIP;
+		if (s == nwhole)
+			step->narrow = true;
+		else if (step->nruns > 0 && step->runs[step->nruns - 1].end == s)
+			step->runs[step->nruns - 1].end++;
+		else
+			step->runs[step->nruns++] = (StripRun) {s, s + 1};
+	}
+	step->stride = width % CACHE_STRIDE == 0 ? width + MTL_STRIP : width;
+
+	for (int i = 0; i < step->nlayers; i++)
+	{
+		const CompiledLayer *layer = program->ops[step->layers[i]].u.layer;
+		Place	   *place = &selection->places[step->layers[i]];
+
+		place->column = columns[layer->column / MTL_STRIP] + layer->column % MTL_STRIP;
+		place->stride = step->stride;
+	}
+	pfree(wanted);
+	pfree(columns);
+}
+
+/*
+ * Takes the place of what a step computes; layers have theirs in common.
+ */
+static void
+PlaceStep(const Program *program, Selection *selection, Places *places, Step *step)
+{
+	const CompiledOp *op = &program->ops[step->position];
+
+	if (step->nlayers == 0)
+	{
+		places->places[step->position].stride = op->width;
+		places->places[step->position].encoded = op->kind == OP_INPUT && op->u.input->direct;
+		if (!places->places[step->position].encoded)
+			TakePlace(places, step->position, op->width);
+		return;
+	}
+	SelectStrips(program, selection, step);
+	TakePlace(places, step->position, step->stride);
+	for (int i = 1; i < step->nlayers; i++)
+		places->places[step->layers[i]].offset = places->places[step->position].offset;
+}
+
+/*
+ * Gives back the place of a vector that is no longer needed; for a layer, when that is
+ * so for all of its group.
+ */
+static void
+LeavePlace(const Program *program, const Selection *selection, Places *places, Group *groups,
+		   int position)
+{
+	const CompiledOp *op = &program->ops[position];
+
+	if (places->places[position].encoded)
+		return;
+	if (op->kind != OP_LAYER)
+		FreePlace(places, position, op->width);
+	else if (--groups[op->group].nlive == 0)
+	{
+		const Step *step = &selection->steps[groups[op->group].step];
+
+		FreePlace(places, step->position, step->stride);
+	}
+}
+
+/*
+ * Gives each selected vector its place.  A place is taken before those that are read
+ * for the last time are given back: no operation works in place.
+ */
+static void
+PlaceVectors(const Program *program, Selection *selection, int *last_readers, Group *groups)
 {
 	Places		places = {0};
 
-	places.offsets = selection->offsets;
+	places.places = selection->places;
 	places.next_free = palloc(sizeof(int) * program->nops);
 	for (int i = 0; i < PLACE_CLASSES; i++)
 		places.free[i] = -1;
 
-	for (int i = 0; i < selection->nops; i++)
+	for (int i = 0, next = 0; i < program->nops; i++)
 	{
-		int			position = selection->ops[i];
-		const CompiledOp *op = &program->ops[position];
+		const CompiledOp *op = &program->ops[i];
 
-		TakePlace(&places, position, op->width);
+		if (last_readers[i] < 0)
+			continue;
+		if (next < selection->nsteps && selection->steps[next].position == i)
+			PlaceStep(program, selection, &places, &selection->steps[next++]);
 		for (int k = 0; k < op->ninputs; k++)
 		{
 			int			input = op->inputs[k];
 
-			if (last_readers[input] == position)
+			if (last_readers[input] == i)
 			{
-				FreePlace(&places, input, program->ops[input].width);
+				LeavePlace(program, selection, &places, groups, input);
 				last_readers[input] = -1;	/* it may be read twice here */
 			}
 		}
@@ -119,37 +303,52 @@ PlaceVectors(const Program *program, Selection *selection, int *last_readers)
 	pfree(places.next_free);
 }
 
+static int
+BlockRows(const Selection *selection)
+{
+	Size		rows = BLOCK_SIZE / sizeof(float) / Max(selection->row_size, 1);
+
+	rows = rows / BLOCK_MULTIPLE * BLOCK_MULTIPLE;
+	return Min(Max(rows, BLOCK_MULTIPLE), MTL_MAX_BATCH);
+}
+
 Selection *
 ProgramSelect(const Program *program, int nops, const int *ops)
 {
 	Selection  *selection = palloc0(sizeof(Selection));
 	int		   *last_readers = FindLastReaders(program, nops, ops);
+	Group	   *groups = palloc0(sizeof(Group) * Max(program->ngroups, 1));
 
 	selection->nresults = nops;
 	selection->results = palloc(sizeof(int) * Max(nops, 1));
 	memcpy(selection->results, ops, sizeof(int) * nops);
-
-	selection->ops = palloc(sizeof(int) * program->nops);
-	for (int i = 0; i < program->nops; i++)
-		if (last_readers[i] >= 0)
-			selection->ops[selection->nops++] = i;
+	for (int i = 0; i < nops; i++)
+		selection->result_size += program->ops[ops[i]].width;
 
 	selection->ntemporary = program->ntemporary;
-	selection->offsets = palloc0(sizeof(Size) * program->nops);
-	PlaceVectors(program, selection, last_readers);
+	selection->row_temporary = program->row_temporary;
+	selection->nfloats = program->nfloats;
+	selection->nids = program->nids;
+	selection->places = palloc0(sizeof(Place) * program->nops);
+	MakeSteps(program, selection, last_readers, groups);
+	PlaceVectors(program, selection, last_readers, groups);
+	selection->block = BlockRows(selection);
+	pfree(groups);
 	pfree(last_readers);
 	return selection;
 }
 
 /*
- * The temporary numbers, the vectors, and what aligning the beginning of each may
- * take.
+ * The temporary numbers, the vectors of a block, all results, and what aligning the
+ * beginning of each may take.
  */
 Size
 SelectionScratchSize(const Selection *selection, int nrows)
 {
-	uint64		size = sizeof(double) * (uint64) selection->ntemporary +
-		sizeof(float) * (uint64) selection->row_size * nrows + 2 * VECTOR_ALIGNMENT;
+	uint64		block = Min(nrows, selection->block);
+	uint64		size = sizeof(double) * SelectionTemporary(selection, block) +
+		sizeof(float) * (selection->row_size * block + (uint64) selection->result_size * nrows) +
+		3 * VECTOR_ALIGNMENT;
 
 	if (size > MaxAllocHugeSize)
 		ereport(ERROR,

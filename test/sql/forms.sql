@@ -68,10 +68,27 @@ SET max_parallel_workers_per_gather = 0;
 SELECT count(*), count(*) FILTER (WHERE mtl_score(model, i) = scores) AS same
 FROM forms_model, items i JOIN alone USING (id);
 
--- the portable kernel
+-- the portable kernel, and all others that the CPU has
 SET mtl_rank.kernel = portable;
 SELECT count(*), count(*) FILTER (WHERE mtl_score(model, i) = scores) AS same
 FROM forms_model, items i JOIN alone USING (id);
+RESET mtl_rank.kernel;
+DO $$
+DECLARE
+	kernel text;
+	detail text;
+BEGIN
+	FOREACH kernel IN ARRAY '{avx2,avx512}'::text[] LOOP
+		BEGIN
+			PERFORM set_config('mtl_rank.kernel', kernel, false);
+			ASSERT (SELECT count(*) = 2000 AND bool_and(mtl_score(model, i) = scores) FROM forms_model, items i JOIN alone USING (id)), kernel;
+		EXCEPTION WHEN invalid_parameter_value THEN
+			GET STACKED DIAGNOSTICS detail = PG_EXCEPTION_DETAIL;
+			ASSERT detail = 'This CPU does not have the instructions that these kernels need.', detail;
+		END;
+	END LOOP;
+END $$;
+SET mtl_rank.kernel = sse2;
 RESET mtl_rank.kernel;
 
 -- missing values, in every form the same

@@ -65,6 +65,17 @@ SELECT mtl_rank(model, ARRAY[-1, 1]) FROM product;
 SELECT mtl_score(model, ARRAY[3e38, 3e38]::float8[], 'r') FROM tasks;
 SELECT mtl_score(model, ARRAY[3e38, 0]::float8[], 'p') FROM tasks;
 SELECT mtl_score(model, ARRAY[-3e38, 0]::float8[], 'p') FROM tasks;
+-- an activation does not hide it, and what nobody asked for does not matter although it is computed along with the rest
+CREATE TABLE fused AS SELECT model_file('{"format": 1,
+	"architecture": {"type": "single_task", "tower": {"hidden_units": [1], "activation": "relu", "bias": false, "logit_bias": false}},
+	"features": [{"name": "a", "kind": "dense"}], "tasks": [{"name": "small", "type": "regression"}, {"name": "large", "type": "regression"}]}',
+	f32('task.small.tower.0.weight', '{1,1}', 0.5), f32('task.small.tower.logit.weight', '{1,1}', 1),
+	f32('task.large.tower.0.weight', '{1,1}', 3e38), f32('task.large.tower.logit.weight', '{1,1}', 1))::mtl_model AS model;
+SELECT mtl_score(model, ARRAY[1]) FROM fused;
+SELECT mtl_score(model, ARRAY[10], 'small'), mtl_score(model, ARRAY[-10], 'small') FROM fused;
+SELECT mtl_score(model, ARRAY[10], 'large') FROM fused;
+SELECT mtl_score(model, ARRAY[-10], 'large') FROM fused;
+SELECT mtl_score(model, ARRAY[-10]) FROM fused;
 
 -- gates: two experts, the shared gate prefers the second, task x the first, task y neither
 CREATE TABLE gated AS SELECT model_file('{"format": 1,

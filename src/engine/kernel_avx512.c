@@ -1,0 +1,81 @@
+/*
+ * kernel_avx512.c
+ *	  Kernels for CPUs with AVX-512.
+ */
+#include "postgres.h"
+
+#include "engine/kernel.h"
+
+#ifdef MTL_X86_KERNELS
+
+#include <immintrin.h>
+
+#define KERNEL_TARGET __attribute__((target("avx512f,avx512vl,avx512dq,avx512bw,avx2,fma")))
+
+#define MultiplyAdd(a, b, c) __builtin_fmaf(a, b, c)
+#include "engine/kernel_loops.h"
+
+typedef __m512 Vector;
+
+#define VECTORS						1
+#define MAX_MIX_VECTORS				16
+#define VectorFill(number)			_mm512_set1_ps(number)
+#define VectorLoad(from)			_mm512_loadu_ps(from)
+#define VectorStore(to, a)			_mm512_storeu_ps(to, a)
+#define VectorAdd(a, b)				_mm512_add_ps(a, b)
+#define VectorMultiplyAdd(a, b, c)	_mm512_fmadd_ps(a, b, c)
+#define VectorPositive(a)			_mm512_max_ps(a, _mm512_setzero_ps())
+#define VectorIsZero(a)				(_mm512_cmp_ps_mask(a, _mm512_setzero_ps(), _CMP_NEQ_UQ) == 0)
+#include "engine/kernel_tiles.h"
+
+/* Sums, weights and an input take up to 32 registers. */
+DEFINE_TILE(1, 4) DEFINE_TILE(2, 4) DEFINE_TILE(3, 4) DEFINE_TILE(4, 4) DEFINE_TILE(5, 4) DEFINE_TILE(6, 4)
+DEFINE_TILE(1, 3) DEFINE_TILE(2, 3) DEFINE_TILE(3, 3) DEFINE_TILE(4, 3) DEFINE_TILE(5, 3) DEFINE_TILE(6, 3)
+DEFINE_TILE(7, 3) DEFINE_TILE(8, 3)
+DEFINE_TILE(1, 2) DEFINE_TILE(2, 2) DEFINE_TILE(3, 2) DEFINE_TILE(4, 2) DEFINE_TILE(5, 2) DEFINE_TILE(6, 2)
+DEFINE_TILE(7, 2) DEFINE_TILE(8, 2) DEFINE_TILE(9, 2) DEFINE_TILE(10, 2) DEFINE_TILE(11, 2) DEFINE_TILE(12, 2)
+DEFINE_TILE(1, 1) DEFINE_TILE(2, 1) DEFINE_TILE(3, 1) DEFINE_TILE(4, 1) DEFINE_TILE(5, 1) DEFINE_TILE(6, 1)
+DEFINE_TILE(7, 1) DEFINE_TILE(8, 1) DEFINE_TILE(9, 1) DEFINE_TILE(10, 1) DEFINE_TILE(11, 1) DEFINE_TILE(12, 1)
+
+static const TileFunction tiles[][MAX_ROWS + 1] = {
+	{NULL},
+	{NULL, Tile_1_1, Tile_2_1, Tile_3_1, Tile_4_1, Tile_5_1, Tile_6_1,
+	Tile_7_1, Tile_8_1, Tile_9_1, Tile_10_1, Tile_11_1, Tile_12_1},
+	{NULL, Tile_1_2, Tile_2_2, Tile_3_2, Tile_4_2, Tile_5_2, Tile_6_2,
+	Tile_7_2, Tile_8_2, Tile_9_2, Tile_10_2, Tile_11_2, Tile_12_2},
+	{NULL, Tile_1_3, Tile_2_3, Tile_3_3, Tile_4_3, Tile_5_3, Tile_6_3, Tile_7_3, Tile_8_3},
+	{NULL, Tile_1_4, Tile_2_4, Tile_3_4, Tile_4_4, Tile_5_4, Tile_6_4}
+};
+
+static const int max_rows[] = {0, 12, 12, 8, 6};
+
+static bool
+Linear(int nrows, int ninputs, Vectors x, int nstrips, const float *weight, const float *bias,
+	   bool relu, float *y, Size y_stride)
+{
+	bool		finite = true;
+
+	while (nstrips > 0)
+	{
+		/* five are better split into three and two than into four and one */
+		int			strips = nstrips == 5 ? 3 : Min(nstrips, MAX_STRIPS);
+
+		finite &= LinearStrips(tiles[strips], max_rows[strips], nrows, ninputs, x,
+							   weight, bias, relu, y, y_stride);
+		nstrips -= strips;
+		weight += (Size) strips * ninputs * MTL_STRIP;
+		bias += strips * MTL_STRIP;
+		y += strips * MTL_STRIP;
+	}
+	return finite;
+}
+
+/* Narrow weights do not fill these registers: half as wide ones are as fast. */
+const Kernels mtl_avx512_kernels = {
+	.linear = Linear,
+	.linear_narrow = MtlLinearNarrowAvx2,
+	.mix = Mix,
+	LOOP_KERNELS
+};
+
+#endif							/* MTL_X86_KERNELS */
