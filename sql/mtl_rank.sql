@@ -660,6 +660,52 @@ COMMENT ON AGGREGATE mtl_calibration(double precision, double precision, integer
 
 
 --
+-- training
+--
+
+-- VOLATILE and PARALLEL UNSAFE: it runs a query of the caller's, with the caller's rights (SECURITY INVOKER), reports what it
+-- does as NOTICEs, and the query may call anything. Not STRICT: without a model to start from, start is NULL. NULL for any
+-- other argument gives NULL. COST: no plan may call it twice for nothing.
+
+CREATE FUNCTION mtl_train(spec jsonb, query text, options jsonb DEFAULT '{}', start mtl_model DEFAULT NULL) RETURNS mtl_model
+	AS 'MODULE_PATHNAME', 'mtl_train' LANGUAGE C VOLATILE PARALLEL UNSAFE COST 1000000;
+COMMENT ON FUNCTION mtl_train(jsonb, text, jsonb, mtl_model) IS
+	'trains a model on the rows of a query; spec is a contract with the columns of labels, in which what can be learnt may be left out';
+
+-- VOLATILE: what other sessions do changes within a statement. PARALLEL RESTRICTED: a worker has no entry of its own in the
+-- status of sessions, and reads it anew. ROWS: few train at the same time.
+
+CREATE FUNCTION mtl_train_progress(OUT pid integer, OUT datid oid, OUT usesysid oid, OUT phase text, OUT epoch integer,
+								   OUT epochs integer, OUT rows_done bigint, OUT rows_total bigint,
+								   OUT rows_per_second double precision, OUT seconds_left double precision,
+								   OUT learning_rate double precision, OUT loss real[], OUT auc real[])
+	RETURNS SETOF record
+	AS 'MODULE_PATHNAME', 'mtl_train_progress' LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED ROWS 5;
+COMMENT ON FUNCTION mtl_train_progress() IS 'what the sessions are doing that train a model; see mtl_progress_train';
+
+-- Anybody may ask; whose training it is decides what is shown, as in pg_stat_activity.
+
+CREATE VIEW mtl_progress_train WITH (security_invoker = true) AS
+	SELECT p.pid, d.datname, pg_catalog.pg_get_userbyid(p.usesysid) AS usename, p.phase, p.epoch, p.epochs, p.rows_done, p.rows_total,
+		p.rows_per_second, p.seconds_left, p.learning_rate, p.loss, p.auc
+	FROM @extschema@.mtl_train_progress() p LEFT JOIN pg_catalog.pg_database d ON d.oid OPERATOR(pg_catalog.=) p.datid;
+COMMENT ON VIEW mtl_progress_train IS 'trainings that are running, for the role that trains and for pg_read_all_stats';
+COMMENT ON COLUMN mtl_progress_train.pid IS 'process of the session that trains';
+COMMENT ON COLUMN mtl_progress_train.datname IS 'its database';
+COMMENT ON COLUMN mtl_progress_train.usename IS 'its role';
+COMMENT ON COLUMN mtl_progress_train.phase IS 'reading, encoding, training, validating or finishing';
+COMMENT ON COLUMN mtl_progress_train.epoch IS 'the epoch that is running, from 1';
+COMMENT ON COLUMN mtl_progress_train.epochs IS 'epochs at most';
+COMMENT ON COLUMN mtl_progress_train.rows_done IS 'rows that were read or encoded, or trained on in this epoch';
+COMMENT ON COLUMN mtl_progress_train.rows_total IS 'of this many; NULL: not known';
+COMMENT ON COLUMN mtl_progress_train.rows_per_second IS 'rows trained on per second, lately';
+COMMENT ON COLUMN mtl_progress_train.seconds_left IS 'until the last epoch ends, unless training stops early';
+COMMENT ON COLUMN mtl_progress_train.learning_rate IS 'the learning rate of layers now';
+COMMENT ON COLUMN mtl_progress_train.loss IS 'the first ten tasks with labels: loss of the last epoch, on validation rows if there are any';
+COMMENT ON COLUMN mtl_progress_train.auc IS 'the same tasks: AUC on the validation rows; NULL for tasks without one';
+
+
+--
 -- registry: tables
 --
 

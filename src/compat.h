@@ -41,6 +41,27 @@
 	extern PGDLLEXPORT Datum name(PG_FUNCTION_ARGS); \
 	PG_FUNCTION_INFO_V1(name)
 
+/* 16 has a function for reads that must not come short */
+#if PG_VERSION_NUM >= 160000
+#define BufFileReadAll(file, data, size) BufFileReadExact(file, data, size)
+#else
+#define BufFileReadAll(file, data, size) \
+	do \
+	{ \
+		if (BufFileRead(file, data, size) != (Size) (size)) \
+			ereport(ERROR, \
+					(errcode_for_file_access(), \
+					 errmsg("could not read a temporary file: it is too short"))); \
+	} while (0)
+#endif
+
+/* 16 renamed the look at one backend's status */
+#if PG_VERSION_NUM >= 160000
+#define BackendStatusByIndex(i) pgstat_get_local_beentry_by_index(i)
+#else
+#define BackendStatusByIndex(i) pgstat_fetch_stat_local_beentry(i)
+#endif
+
 /* 18 renamed the attribute and moved it to the front; this works everywhere */
 #define MTL_NORETURN __attribute__((noreturn))
 

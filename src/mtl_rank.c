@@ -11,6 +11,7 @@
 #include "cache/model_cache.h"
 #include "engine/kernel.h"
 #include "model/model_value.h"
+#include "train/blas.h"
 
 MTL_RANK_MODULE_MAGIC;
 
@@ -44,6 +45,13 @@ CheckKernel(int *option, void **extra, GucSource source)
 void
 _PG_init(void)
 {
+	/* code that the server loads is the superuser's choice */
+	DefineCustomStringVariable("mtl_rank.blas_library",
+							   "OpenBLAS that training loads.",
+							   "Empty: where Debian and others install it.",
+							   &mtl_rank_blas_library, "",
+							   PGC_SUSET, 0, NULL, NULL, NULL);
+
 	/* the user's own memory */
 	DefineCustomIntVariable("mtl_rank.cache_size",
 							"Memory for loaded models that a session keeps between statements.",

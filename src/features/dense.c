@@ -57,6 +57,14 @@ ApplyTransform(const Transform *transform, int place, int n, double *numbers)
 	}
 }
 
+double
+TransformNumber(const Feature *feature, int ntransforms, int place, double number)
+{
+	for (int t = 0; t < ntransforms; t++)
+		ApplyTransform(&feature->transforms[t], place, 1, &number);
+	return number;
+}
+
 /*
  * Rounds n numbers; false if one is NaN or outside the range of float32.  Adding
  * 0 makes a negative zero positive: jsonb has none, and all forms agree.

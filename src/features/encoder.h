@@ -45,6 +45,12 @@ extern void FeatureSourceEncode(FeatureSource *source, Datum row, Datum second_r
 /* Numbers that a feature takes in the array form. */
 extern int	ArrayPlaces(const Feature *feature);
 
+/*
+ * What the first transforms of a dense feature make of the number at a place; NaN
+ * when one of them does not take it.  (Training learns the numbers of the next.)
+ */
+extern double TransformNumber(const Feature *feature, int ntransforms, int place, double number);
+
 /* Encodes a row in jsonb form (also used to replay stored examples). */
 extern void EncodeJsonb(const Encoder *encoder, Jsonb *row, float *floats, int32 *ids);
 

@@ -32,6 +32,7 @@ AddSkips(GraphBuilder *builder, int nlayers, const int *layers, int *representat
 			weights[l] = TensorFloat(skip, (int64) t * nlayers + l);
 		}
 		representations[t] = AddCombine(builder, skip->name, nlayers, inputs, weights, 1, false);
+		TieCombine(builder, representations[t], skip, (int64) t * nlayers);
 	}
 	pfree(inputs);
 }

@@ -174,6 +174,13 @@ AddCombine(GraphBuilder *builder, const char *name, int ninputs, const int *inpu
 }
 
 void
+TieCombine(GraphBuilder *builder, int op, const Tensor *tensor, int64 offset)
+{
+	builder->graph->ops[op].weights_tensor = tensor;
+	builder->graph->ops[op].weights_offset = offset;
+}
+
+void
 NoteGate(GraphBuilder *builder, int level, const char *task, int op, int nexperts, char **experts)
 {
 	Graph	   *graph = builder->graph;

@@ -50,6 +50,9 @@ extern int	AddCombine(GraphBuilder *builder, const char *name, int ninputs, cons
 extern int	AddSlices(GraphBuilder *builder, const char *name, int input,
 					  int nranges, VectorRange *ranges);
 
+/* Notes that a combination's weights are those of a tensor from offset on. */
+extern void TieCombine(GraphBuilder *builder, int op, const Tensor *tensor, int64 offset);
+
 /* Notes a gate for mtl_gates; experts are prefixes, owned by the graph. */
 extern void NoteGate(GraphBuilder *builder, int level, const char *task, int op,
 					 int nexperts, char **experts);

@@ -29,6 +29,7 @@ AddStitch(GraphBuilder *builder, const Tensor *stitch, int subspaces, bool per_u
 
 		memcpy(weights, stitch->data + sizeof(float) * per_task * t, sizeof(float) * per_task);
 		stitched[t] = AddCombine(builder, stitch->name, ntasks, columns, weights, subspaces, per_unit);
+		TieCombine(builder, stitched[t], stitch, per_task * t);
 	}
 	memcpy(columns, stitched, sizeof(int) * ntasks);
 	pfree(stitched);

@@ -113,6 +113,8 @@ typedef struct GraphOp
 	float	   *weights;
 	int			subspaces;
 	bool		per_unit;
+	const Tensor *weights_tensor;	/* that they are a copy of; NULL: constants */
+	int64		weights_offset; /* of the first of them in the tensor */
 
 	int			index;			/* OP_PICK */
 
@@ -139,6 +141,8 @@ typedef struct Graph
 	InputLayout *layout;
 	int			noutputs;		/* as in the contract */
 	int		   *output_ops;		/* the operation of each output, width 1 */
+	int			ntasks;			/* as in the contract */
+	int		   *task_ops;		/* the score of each task; multiclass: of all classes */
 } Graph;
 
 /*

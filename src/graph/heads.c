@@ -71,6 +71,8 @@ AddHeads(GraphBuilder *builder, JsonbValue *tower, const int *representations)
 								 representations[ntowers++]);
 	}
 
+	graph->ntasks = contract->ntasks;
+	graph->task_ops = scores;
 	graph->noutputs = contract->noutputs;
 	graph->output_ops = palloc(sizeof(int) * contract->noutputs);
 	for (int i = 0; i < contract->noutputs; i++)

@@ -419,6 +419,8 @@ ModelFileNeed(ModelFile *file, const char *name, TensorType type, int ndims, con
 	Tensor	   *tensor = ModelFileFind(file, name);
 	bool		fits;
 
+	if (tensor == NULL && file->make)
+		tensor = file->make(file, name, type, ndims, dims);
 	if (tensor == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),

@@ -35,14 +35,30 @@ typedef struct Tensor
 	bool		used;			/* some part of the contract called for it */
 } Tensor;
 
-typedef struct ModelFile
+typedef struct ModelFile ModelFile;
+
+/*
+ * Makes a tensor that a file under construction does not have yet, or has made
+ * before; a size below 0 is not known.
+ */
+typedef Tensor *(*MakeTensor) (ModelFile *file, const char *name, TensorType type,
+							   int ndims, const int64 *dims);
+
+struct ModelFile
 {
 	const char *bytes;			/* the caller's, must outlive the ModelFile */
 	Size		size;
 	Jsonb	   *contract;
 	int			ntensors;
 	Tensor	   *tensors;		/* in byte order of the names */
-} ModelFile;
+
+	/*
+	 * Training builds a graph before there are weights: tensors that the file does
+	 * not hold are made when they are needed.  NULL: a missing tensor is an error.
+	 */
+	MakeTensor	make;
+	void	   *maker;			/* the function's own */
+};
 
 /*
  * Reads and checks the container: structure, finite weights, checksum.  The
@@ -68,6 +84,12 @@ extern const Tensor *ModelFileNeed(ModelFile *file, const char *name, TensorType
 
 /* Error that names tensors which nothing has asked for. */
 extern void ModelFileCheckAllUsed(const ModelFile *file);
+
+/*
+ * The file of a contract (JSON in the database's encoding) and its tensors, in the
+ * current context; the same bytes for the same contents, whatever their order.
+ */
+extern char *ModelFileWrite(const char *contract, int ntensors, const Tensor *tensors, Size *size);
 
 /* "[16, 8]", for messages. */
 extern char *TensorShapeText(int ndims, const int64 *dims);

@@ -1,0 +1,68 @@
+/*
+ * batch.c
+ *	  The rows of one step, decoded side by side.
+ */
+#include "postgres.h"
+
+#include "utils/memutils.h"
+
+#include "train/batch.h"
+
+Size
+BatchSize(const InputLayout *layout, int nlabels, int max_rows)
+{
+	return ((Size) layout->nfloats + layout->nids + nlabels + 1) * sizeof(float) * max_rows;
+}
+
+Batch *
+BatchCreate(const RowFormat *format, const InputLayout *layout, int nlabels, bool weighted, int max_rows)
+{
+	Batch	   *batch = palloc0(sizeof(Batch));
+	Size		rows = max_rows;
+
+	batch->format = format;
+	batch->nfloats = layout->nfloats;
+	batch->nids = layout->nids;
+	batch->nlabels = nlabels;
+	batch->weighted = weighted;
+	/* unused places of sequences are never written, but copied along */
+	batch->floats = MemoryContextAllocExtended(CurrentMemoryContext, Max(rows * batch->nfloats, 1) * sizeof(float),
+											   MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
+	batch->ids = MemoryContextAllocExtended(CurrentMemoryContext, Max(rows * batch->nids, 1) * sizeof(int32),
+											MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
+	batch->labels = MemoryContextAllocHuge(CurrentMemoryContext, Max(rows * nlabels, 1) * sizeof(float));
+	batch->weights = MemoryContextAllocHuge(CurrentMemoryContext, rows * sizeof(float));
+	return batch;
+}
+
+void
+BatchLoad(Batch *batch, const char *const *stored, const int *order, int n)
+{
+	batch->nrows = n;
+	for (int i = 0; i < n; i++)
+	{
+		TrainRow	row = {batch->floats + (Size) i * batch->nfloats, batch->ids + (Size) i * batch->nids,
+		batch->labels + (Size) i * batch->nlabels, 1};
+
+		RowDecode(batch->format, stored[order ? order[i] : i], &row);
+		batch->weights[i] = row.weight;
+	}
+}
+
+const float *
+BatchWeights(const Batch *batch)
+{
+	return batch->weighted ? batch->weights : NULL;
+}
+
+int
+BatchCount(int n, int size)
+{
+	return (n + size - 1) / size;
+}
+
+int
+BatchBegin(int n, int count, int i)
+{
+	return (int) ((int64) n * i / count);
+}

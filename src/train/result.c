@@ -1,0 +1,193 @@
+/*
+ * result.c
+ *	  From a trained network to a model.
+ *
+ * Nothing in the model depends on when or how fast it was trained: the same rows,
+ * options and seed give the same bytes.
+ */
+#include "postgres.h"
+
+#include <math.h>
+
+#include "mb/pg_wchar.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/float.h"
+#include "utils/json.h"
+#include "utils/memutils.h"
+
+#include "cache/loaded_model.h"
+#include "train/result.h"
+
+/* ------------------------------------------------------------- provenance */
+
+static void
+AppendNumber(StringInfo text, double number)
+{
+	appendStringInfoString(text, isfinite(number) ? float8out_internal(number) : "null");
+}
+
+/* A number under a key of an object that has been begun. */
+static void
+AppendEntry(StringInfo text, const char *key, double number)
+{
+	if (text->data[text->len - 1] != '{')
+		appendStringInfoString(text, ", ");
+	escape_json(text, key);
+	appendStringInfoString(text, ": ");
+	AppendNumber(text, number);
+}
+
+static void
+AppendMetric(StringInfo text, const TaskMetric *metric)
+{
+	AppendEntry(text, "validation_loss", metric->loss);
+	if (!isnan(metric->auc))
+		AppendEntry(text, "auc", metric->auc);
+	else
+		AppendEntry(text, "explained", metric->figure);
+}
+
+static void
+AppendEpoch(StringInfo text, const Training *training, const EpochRecord *record, bool history)
+{
+	for (int i = 0; i < training->nlosses; i++)
+	{
+		if (i > 0)
+			appendStringInfoString(text, ", ");
+		escape_json(text, training->losses[i].task->name);
+		appendStringInfoString(text, ": {");
+		AppendEntry(text, "loss", record->losses[i]);
+		if (record->metrics)
+			AppendMetric(text, &record->metrics[i]);
+		if (history)
+			AppendEntry(text, "weight", record->weights[i]);
+		appendStringInfoChar(text, '}');
+	}
+}
+
+static char *
+Provenance(const ResultParts *parts)
+{
+	const Training *training = parts->training;
+	StringInfoData text;
+
+	initStringInfo(&text);
+	appendStringInfoString(&text, "{\"library\": \"mtl_rank " MTL_RANK_VERSION "\", \"query\": ");
+	escape_json(&text, parts->query);
+	appendStringInfo(&text, ", \"options\": %s",
+					 JsonbToCString(NULL, unconstify(JsonbContainer *, &parts->options->root),
+									VARSIZE(parts->options)));
+	appendStringInfo(&text, ", \"rows\": " INT64_FORMAT ", \"validation_rows\": " INT64_FORMAT,
+					 RowStoreRows(training->rows), parts->validation_rows);
+	if (parts->nstart >= 0)
+		appendStringInfo(&text, ", \"tensors_taken_over\": %d", parts->nstart);
+	appendStringInfo(&text, ", \"epochs\": %d, \"best_epoch\": %d, \"metrics\": {",
+					 training->nepochs, training->best + 1);
+	AppendEpoch(&text, training, &training->history[training->best], false);
+	appendStringInfoString(&text, "}, \"history\": [");
+	for (int i = 0; i < training->nepochs; i++)
+	{
+		appendStringInfo(&text, "%s{\"epoch\": %d, \"learning_rate\": ", i > 0 ? ", " : "", i + 1);
+		AppendNumber(&text, training->history[i].learning_rate);
+		appendStringInfoString(&text, ", \"tasks\": {");
+		AppendEpoch(&text, training, &training->history[i], true);
+		appendStringInfoString(&text, "}}");
+	}
+	appendStringInfoString(&text, "]}");
+	return text.data;
+}
+
+/* ---------------------------------------------------------------- tensors */
+
+static void
+CheckFinite(const Tensor *tensors, int n)
+{
+	for (int i = 0; i < n; i++)
+		for (int64 k = 0; k < tensors[i].nelements; k++)
+			if (!isfinite(TensorFloat(&tensors[i], k)))
+				ereport(ERROR,
+						(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
+						 errmsg("tensor \"%s\" has left the range of real in the last epoch", tensors[i].name),
+						 errhint("Lower the learning rate, set \"clip_norm\", or scale features and labels.")));
+}
+
+static Tensor
+MakeTensorOf(const char *name, TensorType type, int ndims, int64 first, int64 second,
+			 const void *data, Size size)
+{
+	Tensor		tensor = {0};
+
+	tensor.name = pstrdup(name);
+	tensor.type = type;
+	tensor.ndims = ndims;
+	tensor.dims[0] = first;
+	tensor.dims[1] = second;
+	tensor.nelements = first * (ndims > 1 ? second : 1);
+	tensor.data = data;
+	tensor.size = size;
+	return tensor;
+}
+
+/*
+ * What the engine scores the examples with the model so far.
+ */
+static float *
+ScoreExamples(const char *bytes, Size size, const char *rows_text, int nrows)
+{
+	uint8		digest[MTL_DIGEST_SIZE] = {0};
+	LoadedModel *model = LoadedModelCreate(bytes, size, digest);
+	int			noutputs = model->contract->noutputs;
+	Selection  *selection = ProgramSelect(model->program, noutputs, model->output_ops);
+	float	   *floats = palloc0(sizeof(float) * Max(model->layout->nfloats, 1));
+	int32	   *ids = palloc0(sizeof(int32) * Max(model->layout->nids, 1));
+	const float **scores = palloc(sizeof(float *) * noutputs);
+	void	   *scratch = palloc_extended(Max(SelectionScratchSize(selection, 1), 1), MCXT_ALLOC_HUGE);
+	float	   *result = palloc(sizeof(float) * nrows * noutputs);
+	Jsonb	   *rows = JsonbFromText(rows_text);
+
+	for (int i = 0; i < nrows; i++)
+	{
+		JsonbValue *row = getIthJsonbValueFromContainer(&rows->root, i);
+
+		CHECK_FOR_INTERRUPTS();
+		EncodeJsonb(model->encoder, JsonbValueToJsonb(row), floats, ids);
+		ProgramRun(model->program, selection, 1, floats, ids, scratch, scores);
+		for (int k = 0; k < noutputs; k++)
+			result[(Size) i * noutputs + k] = scores[k][0];
+	}
+	MemoryContextDelete(model->context);
+	return result;
+}
+
+MtlModel *
+ResultModel(const ResultParts *parts)
+{
+	char	   *provenance = Provenance(parts);
+	Tensor	   *trained;
+	int			ntrained = ParametersTensors(parts->training->network->parameters, &trained);
+	int			n = ntrained + parts->nvocabulary_tensors;
+	Tensor	   *tensors = palloc(sizeof(Tensor) * (n + 2));
+	Size		size;
+	char	   *file;
+
+	CheckFinite(trained, ntrained);
+	memcpy(tensors, trained, sizeof(Tensor) * ntrained);
+	memcpy(tensors + ntrained, parts->vocabulary_tensors, sizeof(Tensor) * parts->nvocabulary_tensors);
+	file = ModelFileWrite(TrainSpecContract(parts->spec, parts->learnt, 0, provenance), n, tensors, &size);
+
+	if (parts->nexamples > 0)
+	{
+		int			noutputs = parts->spec->contract->noutputs;
+		float	   *scores = ScoreExamples(file, size, parts->examples, parts->nexamples);
+		char	   *rows = pg_server_to_any(parts->examples, strlen(parts->examples), PG_UTF8);
+
+		pfree(file);
+		tensors[n] = MakeTensorOf("examples.rows", TENSOR_U8, 1, strlen(rows), 0, rows, strlen(rows));
+		tensors[n + 1] = MakeTensorOf("examples.scores", TENSOR_F32, 2, parts->nexamples, noutputs, scores,
+									  sizeof(float) * parts->nexamples * noutputs);
+		file = ModelFileWrite(TrainSpecContract(parts->spec, parts->learnt, parts->nexamples, provenance),
+							  n + 2, tensors, &size);
+	}
+	return MtlModelMake(file, size);
+}
