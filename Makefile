@@ -58,6 +58,12 @@ endif
 # No bitcode: nothing here is small enough for the JIT to inline, and the arithmetic is compiled only once, by one compiler.
 override with_llvm = no
 
+# FLOAT64=1: training in double precision, and the function that compares its gradients with differences; for tests.
+ifdef FLOAT64
+OBJS += test/gradients/gradients.o
+PG_CPPFLAGS += -DMTL_TRAIN_FLOAT64
+endif
+
 TESTS = $(wildcard $(SOURCE)test/sql/*.sql)
 REGRESS = $(sort $(notdir $(basename $(TESTS))))
 REGRESS_OPTS = --inputdir=$(srcdir)/test --load-extension=$(EXTENSION)

@@ -5,7 +5,7 @@ set -euo pipefail
 # shellcheck source-path=SCRIPTDIR
 . "$(dirname "$0")/server.sh"
 
-steps="clang regress isolation pgtap tap python import oracle metrics engine fuzz"	# between building and the sanitizers
+steps="clang regress isolation pgtap tap python import gradients oracle metrics engine fuzz"	# between building and the sanitizers
 STEPS=${STEPS:-build $steps asan}
 results=$build/results
 export FUZZ_COUNT=${FUZZ_COUNT:-100000}
@@ -124,6 +124,17 @@ step_python() {
 step_import() {
 	fresh_database import mtl_rank
 	test_program test/import "$PYTHON" test/import/check.py
+}
+
+# Training once more, in double precision, where differences show what a gradient is.
+compare_gradients() {
+	createdb gradients &&
+		psql --no-psqlrc --dbname=gradients --set library="$build/float64/mtl_rank" --file=test/gradients/gradients.sql
+}
+
+step_gradients() {
+	test_program build/float64 build_extension float64 FLOAT64=1 WERROR=1
+	test_program test/gradients compare_gradients
 }
 
 compare_with_oracle() {

@@ -53,6 +53,7 @@ find_missing() {
 		need python3-numpy "$PYTHON" -c 'import numpy'
 		need python3-sklearn "$PYTHON" -c 'import sklearn'
 		need python3-h5py "$PYTHON" -c 'import h5py'
+		need libopenblas0-serial sh -c 'ls /usr/lib/*/openblas-serial/libopenblas.so.0'
 	fi
 }
 

@@ -67,21 +67,22 @@ AppendEpoch(StringInfo text, const Training *training, const EpochRecord *record
 }
 
 static char *
-Provenance(const ResultParts *parts)
+Provenance(const TrainCall *call)
 {
-	const Training *training = parts->training;
+	const Training *training = &call->training;
 	StringInfoData text;
 
 	initStringInfo(&text);
 	appendStringInfoString(&text, "{\"library\": \"mtl_rank " MTL_RANK_VERSION "\", \"query\": ");
-	escape_json(&text, parts->query);
+	escape_json(&text, call->query);
 	appendStringInfo(&text, ", \"options\": %s",
-					 JsonbToCString(NULL, unconstify(JsonbContainer *, &parts->options->root),
-									VARSIZE(parts->options)));
+					 JsonbToCString(NULL, unconstify(JsonbContainer *, &call->options_json->root),
+									VARSIZE(call->options_json)));
 	appendStringInfo(&text, ", \"rows\": " INT64_FORMAT ", \"validation_rows\": " INT64_FORMAT,
-					 RowStoreRows(training->rows), parts->validation_rows);
-	if (parts->nstart >= 0)
-		appendStringInfo(&text, ", \"tensors_taken_over\": %d", parts->nstart);
+					 RowStoreRows(training->rows),
+					 training->validation ? RowStoreRows(training->validation) : (int64) 0);
+	if (call->nstart >= 0)
+		appendStringInfo(&text, ", \"tensors_taken_over\": %d", call->nstart);
 	appendStringInfo(&text, ", \"epochs\": %d, \"best_epoch\": %d, \"metrics\": {",
 					 training->nepochs, training->best + 1);
 	AppendEpoch(&text, training, &training->history[training->best], false);
@@ -161,32 +162,32 @@ ScoreExamples(const char *bytes, Size size, const char *rows_text, int nrows)
 }
 
 MtlModel *
-ResultModel(const ResultParts *parts)
+ResultModel(const TrainCall *call)
 {
-	char	   *provenance = Provenance(parts);
+	char	   *provenance = Provenance(call);
 	Tensor	   *trained;
-	int			ntrained = ParametersTensors(parts->training->network->parameters, &trained);
-	int			n = ntrained + parts->nvocabulary_tensors;
+	int			ntrained = ParametersTensors(call->training.network->parameters, &trained);
+	int			n = ntrained + call->nvocabulary_tensors;
 	Tensor	   *tensors = palloc(sizeof(Tensor) * (n + 2));
 	Size		size;
 	char	   *file;
 
 	CheckFinite(trained, ntrained);
 	memcpy(tensors, trained, sizeof(Tensor) * ntrained);
-	memcpy(tensors + ntrained, parts->vocabulary_tensors, sizeof(Tensor) * parts->nvocabulary_tensors);
-	file = ModelFileWrite(TrainSpecContract(parts->spec, parts->learnt, 0, provenance), n, tensors, &size);
+	memcpy(tensors + ntrained, call->vocabulary_tensors, sizeof(Tensor) * call->nvocabulary_tensors);
+	file = ModelFileWrite(TrainSpecContract(call->spec, call->learnt, 0, provenance), n, tensors, &size);
 
-	if (parts->nexamples > 0)
+	if (call->nexamples > 0)
 	{
-		int			noutputs = parts->spec->contract->noutputs;
-		float	   *scores = ScoreExamples(file, size, parts->examples, parts->nexamples);
-		char	   *rows = pg_server_to_any(parts->examples, strlen(parts->examples), PG_UTF8);
+		int			noutputs = call->spec->contract->noutputs;
+		float	   *scores = ScoreExamples(file, size, call->examples.data, call->nexamples);
+		char	   *rows = pg_server_to_any(call->examples.data, strlen(call->examples.data), PG_UTF8);
 
 		pfree(file);
 		tensors[n] = MakeTensorOf("examples.rows", TENSOR_U8, 1, strlen(rows), 0, rows, strlen(rows));
-		tensors[n + 1] = MakeTensorOf("examples.scores", TENSOR_F32, 2, parts->nexamples, noutputs, scores,
-									  sizeof(float) * parts->nexamples * noutputs);
-		file = ModelFileWrite(TrainSpecContract(parts->spec, parts->learnt, parts->nexamples, provenance),
+		tensors[n + 1] = MakeTensorOf("examples.scores", TENSOR_F32, 2, call->nexamples, noutputs, scores,
+									  sizeof(float) * call->nexamples * noutputs);
+		file = ModelFileWrite(TrainSpecContract(call->spec, call->learnt, call->nexamples, provenance),
 							  n + 2, tensors, &size);
 	}
 	return MtlModelMake(file, size);

@@ -6,326 +6,27 @@
 
 #include "executor/spi.h"
 #include "fmgr.h"
-#include "miscadmin.h"
 #include "utils/builtins.h"
-#include "utils/jsonb.h"
 #include "utils/memutils.h"
 
 #include "compat.h"
-#include "model/model_value.h"
-#include "train/blas.h"
-#include "train/loop.h"
-#include "train/optimizer.h"
+#include "train/prepare.h"
 #include "train/progress.h"
 #include "train/result.h"
-#include "train/source.h"
-#include "train/weighting.h"
 
 MTL_FUNCTION(mtl_train);
-
-/*
- * Rows that are shuffled together.  It must not depend on the memory there is, or
- * the model would.
- */
-#define PARTITION_SIZE (4 * 1024 * 1024)
-
-/* Blames an argument for what is wrong with a contract. */
-#define MODEL_PREFIX "invalid model: "
-
-typedef struct TrainCall
-{
-	const Jsonb *spec_json;
-	const Jsonb *options_json;
-	const char *query;
-	const MtlModel *start;		/* NULL: none */
-	MemoryContext context;
-
-	TrainSpec  *spec;
-	TrainOptions *options;
-	ModelFile  *start_file;
-	Contract   *start_contract;
-
-	Contract   *contract;
-	Graph	   *graph;
-	Parameters *parameters;
-	ModelFile  *file;			/* of vocabularies alone */
-	const Learnt *learnt;
-	int			nvocabulary_tensors;
-	Tensor	   *vocabulary_tensors;
-	Training	training;
-	RowMemory	memory;
-} TrainCall;
-
-/* -------------------------------------------------------------- arguments */
-
-/*
- * The reader of contracts speaks of models; here it is an argument that is wrong.
- * Other errors pass.
- */
-static MTL_NORETURN void
-RethrowFor(MemoryContext caller, const char *argument)
-{
-	ErrorData  *error;
-
-	MemoryContextSwitchTo(caller);
-	error = CopyErrorData();
-	if (error->message && strncmp(error->message, MODEL_PREFIX, strlen(MODEL_PREFIX)) == 0)
-	{
-		error->message = psprintf("invalid %s: %s", argument, error->message + strlen(MODEL_PREFIX));
-		if (error->sqlerrcode == ERRCODE_INVALID_BINARY_REPRESENTATION)
-			error->sqlerrcode = ERRCODE_INVALID_PARAMETER_VALUE;
-	}
-	FlushErrorState();
-	ReThrowError(error);
-}
-
-/* The parameters of a contract's graph, without values. */
-static Graph *
-BuildGraph(const Contract *contract, ModelFile *file, Parameters **parameters)
-{
-	*parameters = ParametersCreate(file);
-	return GraphBuild(contract, file);
-}
-
-/*
- * Reads the spec, and builds its network with stand-ins, so that a mistake shows
- * before the query runs.
- */
-static void
-ReadSpec(TrainCall *call)
-{
-	MemoryContext caller = CurrentMemoryContext;
-	MemoryContext work = AllocSetContextCreate(caller, "mtl_rank spec", ALLOCSET_DEFAULT_SIZES);
-
-	PG_TRY();
-	{
-		ModelFile	file = {0};
-		Parameters *parameters;
-
-		call->spec = TrainSpecRead(call->spec_json);
-		MemoryContextSwitchTo(work);
-		(void) BuildGraph(call->spec->contract, &file, &parameters);
-		MemoryContextSwitchTo(caller);
-	}
-	PG_CATCH();
-	{
-		RethrowFor(caller, "spec");
-	}
-	PG_END_TRY();
-	MemoryContextDelete(work);
-}
-
-static void
-ReadOptions(TrainCall *call)
-{
-	MemoryContext caller = CurrentMemoryContext;
-
-	PG_TRY();
-	{
-		call->options = TrainOptionsRead(call->options_json, call->spec->contract, call->spec->labelled);
-	}
-	PG_CATCH();
-	{
-		RethrowFor(caller, "options");
-	}
-	PG_END_TRY();
-}
-
-static void
-ReadStart(TrainCall *call)
-{
-	if (call->start == NULL)
-		return;
-	MtlModelCheck(call->start);
-	call->start_file = ModelFileRead(call->start->file, call->start->file_size);
-	call->start_contract = ContractParse(call->start_file->contract);
-}
-
-/* ------------------------------------------------------------ preparation */
-
-static int
-CompareTensors(const void *a, const void *b)
-{
-	return strcmp(((const Tensor *) a)->name, ((const Tensor *) b)->name);
-}
-
-/*
- * The contract with what was learnt, and its graph over parameters to train.
- */
-static void
-BuildModel(TrainCall *call, Learner *learner)
-{
-	ModelFile  *file = palloc0(sizeof(ModelFile));
-	Size		size;
-
-	call->learnt = LearnerFinish(learner);
-	call->nvocabulary_tensors = LearnerTensors(learner, &call->vocabulary_tensors);
-	LearnerForget(learner);
-	qsort(call->vocabulary_tensors, call->nvocabulary_tensors, sizeof(Tensor), CompareTensors);
-	file->ntensors = call->nvocabulary_tensors;
-	file->tensors = call->vocabulary_tensors;
-	call->file = file;
-
-	call->contract = ContractParse(JsonbFromText(TrainSpecContract(call->spec, call->learnt, 0, NULL)));
-	call->graph = BuildGraph(call->contract, file, &call->parameters);
-	ParametersPlace(call->parameters, call->graph, &size);
-}
-
-/* Bytes of the model's tensors. */
-static Size
-TensorsSize(const TrainCall *call)
-{
-	Size		size = 0;
-
-	for (int i = 0; i < call->parameters->nparameters; i++)
-		size += call->parameters->list[i]->tensor.size;
-	for (int i = 0; i < call->nvocabulary_tensors; i++)
-		size += call->vocabulary_tensors[i].size;
-	return size;
-}
-
-/*
- * Plans the network and all that training keeps besides rows, and checks that it
- * leaves room for these.
- */
-static void
-PlanMemory(TrainCall *call)
-{
-	const TrainOptions *options = call->options;
-	Training   *training = &call->training;
-	Size		limit = (Size) maintenance_work_mem * 1024;
-	Size		needed;
-
-	CheckModelSize(TensorsSize(call));
-	training->options = options;
-	training->network = NetworkCreate(call->graph, call->parameters, options->batch_size,
-									  options->dropout, options->batch_norm_momentum);
-	training->nlosses = LossesCreate(call->graph, call->contract, call->spec->labelled,
-									 unconstify(TaskLoss **, &training->losses));
-	needed = training->network->size + TensorsSize(call) / sizeof(float) * sizeof(real) +
-		OptimizerSize(training->network, options) +
-		WeightingSize(training->network, options, training->nlosses) +
-		TrainingSize(training->network, options) +
-		BatchSize(call->graph->layout, training->nlosses, options->batch_size);
-	if (needed + 2 * PARTITION_SIZE > limit)
-		ereport(ERROR,
-				(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
-				 errmsg("the network and its optimizer take %zu kB and rows at least %d kB, but maintenance_work_mem is %d kB",
-						needed / 1024, 2 * PARTITION_SIZE / 1024, maintenance_work_mem),
-				 errhint("Increase \"maintenance_work_mem\", or make the batch or the network smaller.")));
-	call->memory.limit = limit - needed;
-}
-
-/*
- * Scores of the validation rows are kept to be sorted; if there is no room, the
- * training rows go to files.
- */
-static void
-ReserveEvaluation(TrainCall *call)
-{
-	Training   *training = &call->training;
-	Size		size;
-
-	if (training->validation == NULL)
-		return;
-	size = EvaluatorSize(RowStoreRows(training->validation), training->nlosses, training->losses);
-	if (call->memory.used + size > call->memory.limit)
-	{
-		RowStoreSpill(training->rows);
-		RowStoreSpill(training->validation);
-	}
-	if (size + 2 * PARTITION_SIZE > call->memory.limit)
-		ereport(ERROR,
-				(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
-				 errmsg("the scores of " INT64_FORMAT " validation rows take %zu kB, and %zu kB of maintenance_work_mem are left for them and rows",
-						RowStoreRows(training->validation), size / 1024, call->memory.limit / 1024),
-				 errhint("Increase \"maintenance_work_mem\", or validate on fewer rows.")));
-	call->memory.used += size;
-}
-
-static int
-EncodeRows(TrainCall *call, ReadRows *read, StringInfo examples)
-{
-	Training   *training = &call->training;
-	const TrainOptions *options = call->options;
-	bool		weighted = options->weight_column != NULL;
-	bool		validates = options->validation_query || options->validation_fraction > 0;
-	RowFormat  *format = RowFormatCreate(call->graph->layout, training->nlosses, weighted);
-	EncodeTarget target = {0};
-	int			nexamples;
-
-	target.spec = call->spec;
-	target.options = options;
-	target.contract = call->contract;
-	training->rows = RowStoreCreate(format, &call->memory, "training rows");
-	if (validates)
-		training->validation = RowStoreCreate(format, &call->memory, "validation rows");
-	training->batch = BatchCreate(format, call->graph->layout, training->nlosses, weighted, options->batch_size);
-	target.encoder = EncoderCreate(call->contract, call->graph->layout, call->file);
-	target.layout = call->graph->layout;
-	target.nlosses = training->nlosses;
-	target.losses = training->losses;
-	target.rows = training->rows;
-	target.validation = training->validation;
-
-	nexamples = EncodeTrainingRows(read, &target, PARTITION_SIZE, examples);
-	if (options->validation_query)
-		EncodeValidationRows(&target, PARTITION_SIZE);
-	ReserveEvaluation(call);
-	return nexamples;
-}
-
-/* ------------------------------------------------------------------- call */
-
-static int
-CountLabels(const TrainSpec *spec)
-{
-	int			n = 0;
-
-	for (int i = 0; i < spec->contract->ntasks; i++)
-		n += spec->labelled[i] ? 1 : 0;
-	return n;
-}
 
 static MtlModel *
 Train(TrainCall *call)
 {
-	ResultParts parts = {0};
-	StringInfoData examples;
-	Learner    *learner;
-	ReadRows   *read;
+	Training   *training = &call->training;
 
-	ReadSpec(call);
-	ReadOptions(call);
-	ReadStart(call);
-	BlasLoad();
-	ProgressStart(call->options->epochs, CountLabels(call->spec));
-
-	read = ReadTrainingRows(call->query, call->spec, (Size) maintenance_work_mem * 1024,
-							call->start_contract, call->start_file, &learner);
-	BuildModel(call, learner);
-	PlanMemory(call);
-	initStringInfo(&examples);
-	parts.nexamples = EncodeRows(call, read, &examples);
-
-	ParametersInitialize(call->parameters, call->graph, call->options);
-	parts.nstart = call->start ? ParametersStartFrom(call->parameters, call->start_file) : -1;
-	NetworkAllocate(call->training.network);
-	TrainingRun(&call->training);
-
-	parts.validation_rows = call->training.validation ? RowStoreRows(call->training.validation) : 0;
-	RowStoreFree(call->training.rows);
-	if (call->training.validation)
-		RowStoreFree(call->training.validation);
-	parts.spec = call->spec;
-	parts.learnt = call->learnt;
-	parts.nvocabulary_tensors = call->nvocabulary_tensors;
-	parts.vocabulary_tensors = call->vocabulary_tensors;
-	parts.training = &call->training;
-	parts.examples = examples.data;
-	parts.query = call->query;
-	parts.options = call->options_json;
-	return ResultModel(&parts);
+	TrainPrepare(call);
+	TrainingRun(training);
+	RowStoreFree(training->rows);
+	if (training->validation)
+		RowStoreFree(training->validation);
+	return ResultModel(call);
 }
 
 /* mtl_train(spec, query, options, start) */
@@ -333,6 +34,7 @@ Datum
 mtl_train(PG_FUNCTION_ARGS)
 {
 	MemoryContext caller = CurrentMemoryContext;
+	MemoryContext context;
 	TrainCall	call = {0};
 	MtlModel   *model;
 	MtlModel   *result;
@@ -344,11 +46,11 @@ mtl_train(PG_FUNCTION_ARGS)
 	call.query = text_to_cstring(PG_GETARG_TEXT_PP(1));
 	call.options_json = PG_GETARG_JSONB_P(2);
 	call.start = PG_ARGISNULL(3) ? NULL : DatumGetMtlModelP(PG_GETARG_DATUM(3));
-	call.context = AllocSetContextCreate(caller, "mtl_rank training", ALLOCSET_DEFAULT_SIZES);
+	context = AllocSetContextCreate(caller, "mtl_rank training", ALLOCSET_DEFAULT_SIZES);
 
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
-	MemoryContextSwitchTo(call.context);
+	MemoryContextSwitchTo(context);
 	model = Train(&call);
 	if (SPI_finish() != SPI_OK_FINISH)
 		elog(ERROR, "SPI_finish failed");
@@ -357,6 +59,6 @@ mtl_train(PG_FUNCTION_ARGS)
 	MemoryContextSwitchTo(caller);
 	result = palloc(VARSIZE(model));
 	memcpy(result, model, VARSIZE(model));
-	MemoryContextDelete(call.context);
+	MemoryContextDelete(context);
 	PG_RETURN_POINTER(result);
 }
