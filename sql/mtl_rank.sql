@@ -4,8 +4,8 @@
 -- Names in function bodies, views and defaults are written with their schema, so that nobody's search_path can put
 -- another object in their place.
 --
--- Every function says its labels, with a reason where it is not evident. All C functions are STRICT: no model, or no
--- features, no score. (A NULL inside the features is another matter, which the model's contract decides.)
+-- Every function says its labels, with a reason where it is not evident. All C functions but mtl_train are STRICT: no model, or
+-- no features, no score. (A NULL inside the features is another matter, which the model's contract decides.)
 
 
 --
@@ -683,12 +683,14 @@ CREATE FUNCTION mtl_train_progress(OUT pid integer, OUT datid oid, OUT usesysid 
 	AS 'MODULE_PATHNAME', 'mtl_train_progress' LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED ROWS 5;
 COMMENT ON FUNCTION mtl_train_progress() IS 'what the sessions are doing that train a model; see mtl_progress_train';
 
--- Anybody may ask; whose training it is decides what is shown, as in pg_stat_activity.
+-- Anybody may ask; whose training it is decides what is shown, as in pg_stat_activity. It is owned as the registry is, see there.
 
 CREATE VIEW mtl_progress_train WITH (security_invoker = true) AS
 	SELECT p.pid, d.datname, pg_catalog.pg_get_userbyid(p.usesysid) AS usename, p.phase, p.epoch, p.epochs, p.rows_done, p.rows_total,
 		p.rows_per_second, p.seconds_left, p.learning_rate, p.loss, p.auc
 	FROM @extschema@.mtl_train_progress() p LEFT JOIN pg_catalog.pg_database d ON d.oid OPERATOR(pg_catalog.=) p.datid;
+ALTER VIEW mtl_progress_train OWNER TO @extowner@;
+GRANT SELECT ON mtl_progress_train TO PUBLIC;
 COMMENT ON VIEW mtl_progress_train IS 'trainings that are running, for the role that trains and for pg_read_all_stats';
 COMMENT ON COLUMN mtl_progress_train.pid IS 'process of the session that trains';
 COMMENT ON COLUMN mtl_progress_train.datname IS 'its database';

@@ -117,6 +117,8 @@ SELECT results_eq(
 		('mtl_tally_serialize(internal)', 'i', true, 's', false, 'c'),
 		('mtl_tasks(mtl_model)', 'i', true, 's', false, 'c'),
 		('mtl_tasks(text)', 's', true, 's', false, 'c'),
+		('mtl_train(jsonb,text,jsonb,mtl_model)', 'v', false, 'u', true, 'c'),
+		('mtl_train_progress()', 'v', true, 'r', false, 'c'),
 		('mtl_verify(mtl_model)', 'i', true, 's', true, 'c'),
 		('mtl_verify(text)', 's', true, 's', true, 'c') $$,
 	'volatility, strictness, parallel safety, cost and language of every function');
@@ -199,11 +201,12 @@ SELECT results_eq(
 
 SELECT results_eq(
 	$$ SELECT relname::text COLLATE "default", relkind::text FROM member_relation ORDER BY relname $$,
-	$$ VALUES ('mtl_activations', 'r'), ('mtl_active', 'r'), ('mtl_models', 'r'), ('mtl_versions', 'v') $$,
+	$$ VALUES ('mtl_activations', 'r'), ('mtl_active', 'r'), ('mtl_models', 'r'), ('mtl_progress_train', 'v'), ('mtl_versions', 'v') $$,
 	'tables and views');
-SELECT is_empty($$ SELECT relname, privilege_type
+SELECT results_eq($$ SELECT relname::text COLLATE "default", privilege_type
 	FROM member_relation, aclexplode(coalesce(relacl, acldefault('r', relowner))) WHERE grantee <> relowner $$,
-	'no rights on them but their owner''s');
+	$$ VALUES ('mtl_progress_train', 'SELECT') $$,
+	'no rights on them but their owner''s, and everybody''s to ask who trains');
 SELECT is_empty($$ SELECT relname, attname FROM member_relation JOIN pg_attribute ON attrelid = member_relation.oid
 	WHERE attacl IS NOT NULL $$, 'none on columns either');
 SELECT is_empty($$ SELECT relname FROM member_relation JOIN pg_extension ON extname = 'mtl_rank'
