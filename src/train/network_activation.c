@@ -212,6 +212,34 @@ DiceBackward(Network *network, NetworkOp *op, const real *in, int in_stride, rea
 		gradient[i] += through[i];
 }
 
+/* ------------------------------------------------------------------- relu */
+
+MTL_VECTORIZED static void
+ReluInPlace(int nrows, int width, real *vectors, int stride)
+{
+	for (int r = 0; r < nrows; r++, vectors += stride)
+		for (int u = 0; u < width; u++)
+			vectors[u] = vectors[u] > 0 ? vectors[u] : 0;
+}
+
+static void
+Relu(int nrows, int width, const real *in, int in_stride, real *out, int out_stride)
+{
+	if (in != out)
+		for (int r = 0; r < nrows; r++)
+			memcpy(out + (Size) r * out_stride, in + (Size) r * in_stride, sizeof(real) * width);
+	ReluInPlace(nrows, width, out, out_stride);
+}
+
+MTL_VECTORIZED static void
+ReluBack(int nrows, int width, const real *restrict out, int out_stride,
+		 real *restrict gradient, int gradient_stride)
+{
+	for (int r = 0; r < nrows; r++, out += out_stride, gradient += gradient_stride)
+		for (int u = 0; u < width; u++)
+			gradient[u] = out[u] > 0 ? gradient[u] : 0;
+}
+
 /* ------------------------------------------------------------------ passes */
 
 void
@@ -225,12 +253,14 @@ ActivationForward(Network *network, NetworkOp *op, const real *in, int in_stride
 		DiceForward(network, op, in, in_stride, out, out_stride);
 		return;
 	}
+	if (activation->kind == ACTIVATION_RELU)
+	{
+		Relu(network->nrows, op->width, in, in_stride, out, out_stride);
+		return;
+	}
 	for (int r = 0; r < network->nrows; r++, in += in_stride, out += out_stride)
 	{
-		if (activation->kind == ACTIVATION_RELU)
-			for (int u = 0; u < op->width; u++)
-				out[u] = in[u] > 0 ? in[u] : 0;
-		else if (function)
+		if (function)
 			for (int u = 0; u < op->width; u++)
 				out[u] = (real) function(in[u]);
 		else if (activation->kind == ACTIVATION_LINEAR)
@@ -285,13 +315,15 @@ ActivationBackward(Network *network, NetworkOp *op, const real *in, int in_strid
 		SlopeBackward(network, op, in, in_stride, gradient, gradient_stride);
 		return;
 	}
+	if (kind == ACTIVATION_RELU)
+	{
+		ReluBack(network->nrows, op->width, out, out_stride, gradient, gradient_stride);
+		return;
+	}
 	for (int r = 0; r < network->nrows;
 		 r++, in += in_stride, out += out_stride, gradient += gradient_stride)
 	{
-		if (kind == ACTIVATION_RELU)
-			for (int u = 0; u < op->width; u++)
-				gradient[u] = out[u] > 0 ? gradient[u] : 0;
-		else if (kind == ACTIVATION_SIGMOID && !op->dropped)
+		if (kind == ACTIVATION_SIGMOID && !op->dropped)
 			for (int u = 0; u < op->width; u++)
 				gradient[u] *= out[u] * (1 - out[u]);
 		else if (kind == ACTIVATION_TANH && !op->dropped)

@@ -239,6 +239,21 @@ SequenceBackward(Network *network, const NetworkOp *op, int i, const int *argmax
 
 /* ------------------------------------------------- sparse, dense features */
 
+/* Vectors are short: a call of memcpy would take longer. */
+static inline void
+CopyVector(int n, const real *restrict from, real *restrict to)
+{
+	for (int u = 0; u < n; u++)
+		to[u] = from[u];
+}
+
+static inline void
+AddVector(int n, const real *restrict from, real *restrict to)
+{
+	for (int u = 0; u < n; u++)
+		to[u] += from[u];
+}
+
 static void
 SparseForward(Network *network, const NetworkOp *op, int i)
 {
@@ -255,7 +270,7 @@ SparseForward(Network *network, const NetworkOp *op, int i)
 			memset(x, 0, sizeof(real) * table->dim);
 			continue;
 		}
-		memcpy(x, table->parameter->value + (Size) *id * table->dim, sizeof(real) * table->dim);
+		CopyVector(table->dim, table->parameter->value + (Size) *id * table->dim, x);
 		if (network->training)
 			(void) TouchRow(table, *id);
 	}
@@ -277,8 +292,7 @@ SparseBackward(Network *network, const NetworkOp *op, int i)
 		if (*id == MTL_ZERO_ROW)
 			continue;
 		gradient = table->gradient + (Size) table->slots[*id] * table->dim;
-		for (int u = 0; u < table->dim; u++)
-			gradient[u] += x[u];
+		AddVector(table->dim, x, gradient);
 	}
 }
 

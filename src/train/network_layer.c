@@ -67,17 +67,19 @@ GroupForward(Network *network, LayerGroup *group)
 				 1, group->z, group->width);
 }
 
+MTL_VECTORIZED static void
+SumRows(int nrows, int width, const real *restrict rows, real *restrict sums)
+{
+	for (int r = 0; r < nrows; r++, rows += width)
+		for (int u = 0; u < width; u++)
+			sums[u] += rows[u];
+}
+
 static void
 BiasBackward(Network *network, const LayerGroup *group)
 {
 	memset(group->bias, 0, sizeof(real) * group->width);
-	for (int r = 0; r < network->nrows; r++)
-	{
-		const real *dz = group->dz + (Size) r * group->width;
-
-		for (int u = 0; u < group->width; u++)
-			group->bias[u] += dz[u];
-	}
+	SumRows(network->nrows, group->width, group->dz, group->bias);
 	for (int i = 0; i < group->nmembers; i++)
 	{
 		const NetworkOp *op = &network->ops[group->members[i]];

@@ -76,27 +76,66 @@ SoftmaxBackward(Network *network, NetworkOp *op)
 
 /* -------------------------------------------------------------------- mix */
 
+/* to = weight * from, or is increased by it. */
+MTL_VECTORIZED static void
+SetScaled(int n, real weight, const real *restrict from, real *restrict to)
+{
+	for (int u = 0; u < n; u++)
+		to[u] = weight * from[u];
+}
+
+MTL_VECTORIZED static void
+AddScaled(int n, real weight, const real *restrict from, real *restrict to)
+{
+	for (int u = 0; u < n; u++)
+		to[u] += weight * from[u];
+}
+
+/* Sums that are computed side by side. */
+#define NUM_SUMS 16
+
+/* The product of both, and weight times the first added to the third. */
+MTL_VECTORIZED static real
+DotAndAddScaled(int n, real weight, const real *restrict gradient, const real *restrict value,
+				real *restrict value_gradient)
+{
+	real		sums[NUM_SUMS] = {0};
+	real		sum = 0;
+	int			u = 0;
+
+	for (; u + NUM_SUMS <= n; u += NUM_SUMS)
+		for (int k = 0; k < NUM_SUMS; k++)
+		{
+			sums[k] += gradient[u + k] * value[u + k];
+			value_gradient[u + k] += weight * gradient[u + k];
+		}
+	for (; u < n; u++)
+	{
+		sums[u % NUM_SUMS] += gradient[u] * value[u];
+		value_gradient[u] += weight * gradient[u];
+	}
+	for (int k = 0; k < NUM_SUMS; k++)
+		sum += sums[k];
+	return sum;
+}
+
 void
 MixForward(Network *network, NetworkOp *op)
 {
 	const NetworkOp *gate = InputOf(network, op, 0);
-	int			width = op->width;
 
-	for (int r = 0; r < network->nrows; r++)
+	for (int i = 1; i < op->op->ninputs; i++)
 	{
-		real	   *restrict out = OutRow(op, r);
+		const Vectors *expert = &InputOf(network, op, i)->out;
 
-		for (int i = 1; i < op->op->ninputs; i++)
+		for (int r = 0; r < network->nrows; r++)
 		{
-			const real *restrict expert = Row(&InputOf(network, op, i)->out, r);
 			real		weight = Row(&gate->out, r)[i - 1];
 
 			if (i == 1)
-				for (int u = 0; u < width; u++)
-					out[u] = weight * expert[u];
+				SetScaled(op->width, weight, Row(expert, r), OutRow(op, r));
 			else
-				for (int u = 0; u < width; u++)
-					out[u] += weight * expert[u];
+				AddScaled(op->width, weight, Row(expert, r), OutRow(op, r));
 		}
 	}
 }
@@ -105,37 +144,15 @@ void
 MixBackward(Network *network, NetworkOp *op)
 {
 	const NetworkOp *gate = InputOf(network, op, 0);
-	int			width = op->width;
 
-	for (int r = 0; r < network->nrows; r++)
+	for (int i = 1; i < op->op->ninputs; i++)
 	{
-		const real *restrict gradient = GradientRow(&op->out, r);
+		const Vectors *expert = &InputOf(network, op, i)->out;
 
-		for (int i = 1; i < op->op->ninputs; i++)
-		{
-			const Vectors *expert = &InputOf(network, op, i)->out;
-			const real *restrict value = Row(expert, r);
-			real	   *restrict expert_gradient = GradientRow(expert, r);
-			real		weight = Row(&gate->out, r)[i - 1];
-			real		partial[8] = {0};
-			int			u = 0;
-
-			/* eight sums, so that they can be computed side by side */
-			for (; u + 8 <= width; u += 8)
-				for (int k = 0; k < 8; k++)
-				{
-					partial[k] += gradient[u + k] * value[u + k];
-					expert_gradient[u + k] += weight * gradient[u + k];
-				}
-			for (; u < width; u++)
-			{
-				partial[0] += gradient[u] * value[u];
-				expert_gradient[u] += weight * gradient[u];
-			}
+		for (int r = 0; r < network->nrows; r++)
 			GradientRow(&gate->out, r)[i - 1] +=
-				((partial[0] + partial[1]) + (partial[2] + partial[3])) +
-				((partial[4] + partial[5]) + (partial[6] + partial[7]));
-		}
+				DotAndAddScaled(op->width, Row(&gate->out, r)[i - 1], GradientRow(&op->out, r),
+								Row(expert, r), GradientRow(expert, r));
 	}
 }
 

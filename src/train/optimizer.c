@@ -285,7 +285,7 @@ SquareRoot(real number)
 #endif
 }
 
-static void
+MTL_VECTORIZED static void
 AdamStep(const Step *step, int64 n, const real *restrict gradient, real *restrict value,
 		 real *restrict mean, real *restrict square)
 {
@@ -305,7 +305,7 @@ AdamStep(const Step *step, int64 n, const real *restrict gradient, real *restric
 	}
 }
 
-static void
+MTL_VECTORIZED static void
 AdagradStep(const Step *step, int64 n, const real *restrict gradient, real *restrict value,
 			real *restrict square)
 {
@@ -319,7 +319,7 @@ AdagradStep(const Step *step, int64 n, const real *restrict gradient, real *rest
 	}
 }
 
-static void
+MTL_VECTORIZED static void
 SgdStep(const Step *step, int64 n, const real *restrict gradient, real *restrict value,
 		real *restrict velocity)
 {

@@ -5,6 +5,7 @@
 #include "postgres.h"
 
 #include "miscadmin.h"
+#include "utils/guc.h"
 #include "utils/memutils.h"
 
 #include "compat.h"
@@ -252,11 +253,27 @@ CountLabels(const TrainSpec *spec)
 	return n;
 }
 
+/*
+ * A scan of a large table may begin where another one is, and the order of rows
+ * decides about the model.  pg_dump forbids it for the same reason.  An error ends the
+ * setting, and so does AtEOXact_GUC().
+ */
+static int
+KeepScanOrder(void)
+{
+	int			nest_level = NewGUCNestLevel();
+
+	(void) set_config_option("synchronize_seqscans", "off", PGC_USERSET, PGC_S_SESSION,
+							 GUC_ACTION_SAVE, true, 0, false);
+	return nest_level;
+}
+
 void
 TrainPrepare(TrainCall *call)
 {
 	Learner    *learner;
 	ReadRows   *read;
+	int			nest_level;
 
 	ReadSpec(call);
 	ReadOptions(call);
@@ -264,11 +281,13 @@ TrainPrepare(TrainCall *call)
 	BlasLoad();
 	ProgressStart(call->options->epochs, CountLabels(call->spec));
 
-	read = ReadTrainingRows(call->query, call->spec, (Size) maintenance_work_mem * 1024,
+	nest_level = KeepScanOrder();
+	read = ReadTrainingRows(call->query, call->spec, call->options, (Size) maintenance_work_mem * 1024,
 							call->start_contract, call->start_file, &learner);
 	BuildModel(call, learner);
 	PlanMemory(call);
 	EncodeRows(call, read);
+	AtEOXact_GUC(true, nest_level);
 	ParametersInitialize(call->parameters, call->graph, call->options);
 	call->nstart = call->start ? ParametersStartFrom(call->parameters, call->start_file) : -1;
 	NetworkAllocate(call->training.network);

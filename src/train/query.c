@@ -56,6 +56,7 @@ IsReadingQuery(SPIPlanPtr plan)
 QueryReader *
 QueryReaderOpen(const char *query, const char *what)
 {
+	MemoryContext caller = CurrentMemoryContext;
 	QueryReader *reader = palloc0(sizeof(QueryReader));
 	SPIPlanPtr	plan = SPI_prepare(query, 0, NULL);
 
@@ -71,6 +72,8 @@ QueryReaderOpen(const char *query, const char *what)
 	reader->portal = SPI_cursor_open(NULL, plan, NULL, NULL, false);
 	if (reader->portal == NULL)
 		elog(ERROR, "SPI_cursor_open failed: %s", SPI_result_code_string(SPI_result));
+	/* what SPI does leaves its own context behind as the current one */
+	MemoryContextSwitchTo(caller);
 	reader->columns = BlessTupleDesc(CreateTupleDescCopy(reader->portal->tupDesc));
 	reader->slot = MakeSingleTupleTableSlot(reader->columns, &TTSOpsHeapTuple);
 	return reader;
@@ -87,10 +90,13 @@ QueryReaderNext(QueryReader *reader)
 {
 	if (reader->next == reader->nrows)
 	{
+		MemoryContext caller = CurrentMemoryContext;
+
 		ExecClearTuple(reader->slot);
 		if (reader->rows)
 			SPI_freetuptable(reader->rows);
 		SPI_cursor_fetch(reader->portal, true, PORTION);
+		MemoryContextSwitchTo(caller);
 		reader->rows = SPI_tuptable;
 		reader->nrows = SPI_processed;
 		reader->next = 0;
@@ -105,10 +111,13 @@ QueryReaderNext(QueryReader *reader)
 void
 QueryReaderClose(QueryReader *reader)
 {
+	MemoryContext caller = CurrentMemoryContext;
+
 	ExecDropSingleTupleTableSlot(reader->slot);
 	if (reader->rows)
 		SPI_freetuptable(reader->rows);
 	SPI_cursor_close(reader->portal);
+	MemoryContextSwitchTo(caller);
 }
 
 int

@@ -14,4 +14,20 @@ typedef double real;
 typedef float real;
 #endif
 
+/*
+ * A function whose loops are compiled for several widths of vectors, of which the
+ * CPU's is taken when the library is loaded.  Nothing in it is reassociated or
+ * contracted, so that all of them give the same bits.  (Sanitizers are not ready yet
+ * when the choice is made.)
+ */
+#if defined(__x86_64__) && defined(__gnu_linux__) && defined(__has_attribute) && \
+	!defined(__SANITIZE_ADDRESS__)
+#if __has_attribute(target_clones)
+#define MTL_VECTORIZED __attribute__((target_clones("avx512f", "avx2", "default")))
+#endif
+#endif
+#ifndef MTL_VECTORIZED
+#define MTL_VECTORIZED
+#endif
+
 #endif							/* MTL_RANK_REAL_H */

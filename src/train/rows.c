@@ -184,28 +184,35 @@ Take(const char *place, void *data, Size size)
 	return place + size;
 }
 
-static const char *
+/* Row numbers of a sparse feature or a sequence. */
+static inline const char *
 TakeIds(const char *place, int size, int n, int32 *ids)
 {
-	for (int i = 0; i < n; i++)
+	uint16		narrow;
+	uint32		wide;
+
+	switch (size)
 	{
-		uint32		stored = 0;
-
-		if (size == 1)
-			stored = (uint8) *place;
-		else if (size == 2)
-		{
-			uint16		narrow;
-
-			memcpy(&narrow, place, 2);
-			stored = narrow;
-		}
-		else
-			memcpy(&stored, place, 4);
-		ids[i] = (int32) stored - 1;
-		place += size;
+		case 1:
+			for (int i = 0; i < n; i++)
+				ids[i] = (int32) (uint8) place[i] - 1;
+			break;
+		case 2:
+			for (int i = 0; i < n; i++)
+			{
+				memcpy(&narrow, place + 2 * (Size) i, 2);
+				ids[i] = (int32) narrow - 1;
+			}
+			break;
+		default:
+			for (int i = 0; i < n; i++)
+			{
+				memcpy(&wide, place + 4 * (Size) i, 4);
+				ids[i] = (int32) wide - 1;
+			}
+			break;
 	}
-	return place;
+	return place + (Size) n * size;
 }
 
 /* Returns where the next row begins. */

@@ -24,19 +24,48 @@
 /* Bytes that all examples together may have. */
 #define MAX_EXAMPLES_SIZE (8 * 1024 * 1024)
 
+/* Which row of which query an error is about. */
+typedef struct RowNumber
+{
+	const char *what;
+	int64		number;			/* from 1 */
+} RowNumber;
+
+static void
+RowErrorContext(void *row)
+{
+	errcontext("row " INT64_FORMAT " of the %s", ((RowNumber *) row)->number, ((RowNumber *) row)->what);
+}
+
 /* ---------------------------------------------------------------- reading */
 
+/* The columns of labels and weights are read later, but missed at once. */
+static void
+CheckLabelColumns(const TrainSpec *spec, const TrainOptions *options, TupleDesc columns)
+{
+	for (int i = 0; i < spec->contract->ntasks; i++)
+		if (spec->labelled[i])
+			(void) QueryColumn(columns, spec->labels[i],
+							   psprintf("the label of task \"%s\"", spec->contract->tasks[i].name),
+							   TRAINING_QUERY);
+	if (options->weight_column)
+		(void) QueryColumn(columns, options->weight_column, "the weight of rows", TRAINING_QUERY);
+}
+
 ReadRows *
-ReadTrainingRows(const char *query, const TrainSpec *spec, Size memory,
+ReadTrainingRows(const char *query, const TrainSpec *spec, const TrainOptions *options, Size memory,
 				 const Contract *start, ModelFile *start_file, Learner **learner)
 {
 	ReadRows   *read = palloc0(sizeof(ReadRows));
 	QueryReader *reader = QueryReaderOpen(query, TRAINING_QUERY);
+	RowNumber	number = {TRAINING_QUERY, 0};
+	ErrorContextCallback context = {error_context_stack, RowErrorContext, &number};
 	TupleTableSlot *row;
 
 	ProgressSetPhase(PROGRESS_READING);
 	read->columns = QueryReaderColumns(reader);
 	read->features = FeatureColumnsCreate(spec->contract, read->columns, TRAINING_QUERY);
+	CheckLabelColumns(spec, options, read->columns);
 	read->store = tuplestore_begin_heap(false, false, (int) (memory / 4 / 1024));
 	*learner = LearnerCreate(spec, read->features, memory / 2);
 	if (start)
@@ -44,7 +73,10 @@ ReadTrainingRows(const char *query, const TrainSpec *spec, Size memory,
 	while ((row = QueryReaderNext(reader)) != NULL)
 	{
 		CHECK_FOR_INTERRUPTS();
+		number.number++;
+		error_context_stack = &context;
 		LearnerObserve(*learner, row);
+		error_context_stack = context.previous;
 		tuplestore_puttupleslot(read->store, row);
 		if (++read->nrows % ROWS_PER_REPORT == 0)
 			ProgressSetRows(read->nrows, 0);
@@ -62,20 +94,12 @@ ReadTrainingRows(const char *query, const TrainSpec *spec, Size memory,
 typedef struct Encoding
 {
 	const EncodeTarget *target;
-	const char *what;
 	FeatureSource *source;
 	LabelColumns *labels;
 	TrainRow	row;
 	MemoryContext row_context;
-	int64		number;			/* of the row, from 1 */
+	RowNumber	number;
 } Encoding;
-
-static void
-RowErrorContext(void *encoding)
-{
-	errcontext("row " INT64_FORMAT " of the %s", ((Encoding *) encoding)->number,
-			   ((Encoding *) encoding)->what);
-}
 
 static Encoding *
 EncodingCreate(const EncodeTarget *target, TupleDesc columns, const char *what)
@@ -84,7 +108,7 @@ EncodingCreate(const EncodeTarget *target, TupleDesc columns, const char *what)
 	const InputLayout *layout = target->layout;
 
 	encoding->target = target;
-	encoding->what = what;
+	encoding->number.what = what;
 	encoding->source = FeatureSourceCreate(target->encoder, RECORDOID, InvalidOid, CurrentMemoryContext);
 	encoding->labels = LabelColumnsCreate(target->spec, target->nlosses, target->losses,
 										  target->options->weight_column, columns, what);
@@ -100,11 +124,11 @@ static void
 EncodeRow(Encoding *encoding, TupleTableSlot *row)
 {
 	MemoryContext caller = MemoryContextSwitchTo(encoding->row_context);
-	ErrorContextCallback context = {error_context_stack, RowErrorContext, encoding};
+	ErrorContextCallback context = {error_context_stack, RowErrorContext, &encoding->number};
 
 	CHECK_FOR_INTERRUPTS();
-	encoding->number++;
-	LabelColumnsRead(encoding->labels, row, encoding->number, encoding->row.labels, &encoding->row.weight);
+	encoding->number.number++;
+	LabelColumnsRead(encoding->labels, row, encoding->number.number, encoding->row.labels, &encoding->row.weight);
 	error_context_stack = &context;
 	FeatureSourceEncode(encoding->source, ExecFetchSlotHeapTupleDatum(row), (Datum) 0,
 						encoding->row.floats, encoding->row.ids);
@@ -196,13 +220,13 @@ EncodeTrainingRows(ReadRows *read, const EncodeTarget *target, Size partition_si
 		EncodeRow(encoding, row);
 		RowStoreAdd(validates ? target->validation : target->rows, partition, &encoding->row);
 		LabelCountsAdd(validates ? validated : trained, target->nlosses, encoding->row.labels);
-		if (next < nchosen && chosen[next] == encoding->number)
+		if (next < nchosen && chosen[next] == encoding->number.number)
 		{
 			nexamples += AppendExample(examples, read, target->contract, row) ? 1 : 0;
 			next++;
 		}
-		if (encoding->number % ROWS_PER_REPORT == 0)
-			ProgressSetRows(encoding->number, read->nrows);
+		if (encoding->number.number % ROWS_PER_REPORT == 0)
+			ProgressSetRows(encoding->number.number, read->nrows);
 	}
 	if (nexamples > 0)
 		appendStringInfoChar(examples, ']');
@@ -233,13 +257,13 @@ EncodeValidationRows(const EncodeTarget *target, Size partition_size)
 	while ((row = QueryReaderNext(reader)) != NULL)
 	{
 		EncodeRow(encoding, row);
-		RowStoreAdd(target->validation, (int) ((encoding->number - 1) / per_partition), &encoding->row);
+		RowStoreAdd(target->validation, (int) ((encoding->number.number - 1) / per_partition), &encoding->row);
 		LabelCountsAdd(counts, target->nlosses, encoding->row.labels);
-		if (encoding->number % ROWS_PER_REPORT == 0)
-			ProgressSetRows(encoding->number, 0);
+		if (encoding->number.number % ROWS_PER_REPORT == 0)
+			ProgressSetRows(encoding->number.number, 0);
 	}
 	QueryReaderClose(reader);
-	if (encoding->number == 0)
+	if (encoding->number.number == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_NO_DATA),
 				 errmsg("the %s returns no rows", VALIDATION_QUERY)));

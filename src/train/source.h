@@ -30,11 +30,13 @@ typedef struct ReadRows
 } ReadRows;
 
 /*
- * Runs the training query, and lets learner, which *learner is set to, observe each
+ * Runs the training query, which must have all columns that spec and options name, and
+ * lets learner, which *learner is set to, observe each
  * row.  start: the contract and file of a model to take over from, or NULL.  Half of
  * memory is for vocabularies, a quarter for the rows.
  */
-extern ReadRows *ReadTrainingRows(const char *query, const TrainSpec *spec, Size memory,
+extern ReadRows *ReadTrainingRows(const char *query, const TrainSpec *spec,
+								  const TrainOptions *options, Size memory,
 								  const Contract *start, ModelFile *start_file, Learner **learner);
 
 /* Where encoded rows go, and what encoding needs. */

@@ -163,6 +163,7 @@ mtl_gradients(PG_FUNCTION_ARGS)
 
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
+	/* not SPI's, which ends before the result is read */
 	MemoryContextSwitchTo(caller);
 	TrainPrepare(&check.call);
 	check.sums = palloc(sizeof(LossSum) * training->nlosses);
