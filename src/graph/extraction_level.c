@@ -160,6 +160,23 @@ ExpertsOf(const ExtractionSpec *spec, const ExpertGroup *groups, int ntasks,
 	return joined;
 }
 
+/*
+ * A task's loss does not train the experts of other tasks, though its gate mixes
+ * them: the stop-gradient of STEM.
+ */
+static void
+StopOthers(GraphBuilder *builder, const ExtractionSpec *spec, int mix, int task)
+{
+	GraphOp    *op = &builder->graph->ops[mix];
+	int			input = 1;		/* the first is the gate */
+
+	Assert(op->kind == OP_MIX && !spec->shared_first);
+	op->stopped = palloc0(sizeof(bool) * op->ninputs);
+	for (int t = 0; t < builder->ntasks; t++)
+		for (int i = 0; i < spec->nspecific[t]; i++)
+			op->stopped[input++] = t != task;
+}
+
 static int
 AddTaskGate(GraphBuilder *builder, const ExtractionSpec *spec, const ExpertGroup *groups,
 			int level, int t, int representation, int shared)
@@ -171,6 +188,7 @@ AddTaskGate(GraphBuilder *builder, const ExtractionSpec *spec, const ExpertGroup
 									spec->every_task ? 0 : t,
 									spec->every_task ? ntasks - 1 : t, prefix);
 	int			input = spec->raw ? builder->input : representation;
+	int			mix;
 
 	if (spec->sum)
 	{
@@ -180,8 +198,11 @@ AddTaskGate(GraphBuilder *builder, const ExtractionSpec *spec, const ExpertGroup
 		weights[0] = weights[1] = 1;
 		input = AddCombine(builder, prefix, 2, terms, weights, 1, false);
 	}
-	return AddGatedMix(builder, spec->gate, prefix, level, task, input,
-					   experts.nexperts, experts.ops, experts.names);
+	mix = AddGatedMix(builder, spec->gate, prefix, level, task, input,
+					  experts.nexperts, experts.ops, experts.names);
+	if (spec->every_task)
+		StopOthers(builder, spec, mix, t);
+	return mix;
 }
 
 static int

@@ -118,6 +118,9 @@ typedef struct GraphOp
 
 	int			index;			/* OP_PICK */
 
+	/* OP_MIX, by input: training does not go back into it; NULL: into all */
+	bool	   *stopped;
+
 	int			nranges;		/* OP_SLICES */
 	VectorRange *ranges;
 } GraphOp;

@@ -285,6 +285,12 @@ NetworkForward(Network *network, int nrows, const float *floats, const int32 *id
 			case OP_PRODUCT:
 				ProductForward(network, op);
 				break;
+			case OP_DOT:
+				DotForward(network, op);
+				break;
+			case OP_SLICES:
+				SlicesForward(network, op);
+				break;
 		}
 	}
 }
@@ -328,6 +334,12 @@ NetworkBackward(Network *network)
 				break;
 			case OP_PRODUCT:
 				ProductBackward(network, op);
+				break;
+			case OP_DOT:
+				DotBackward(network, op);
+				break;
+			case OP_SLICES:
+				SlicesBackward(network, op);
 				break;
 		}
 	}

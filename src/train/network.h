@@ -183,6 +183,10 @@ extern void ConcatForward(Network *network, NetworkOp *op);
 extern void ConcatBackward(Network *network, NetworkOp *op);
 extern void PickForward(Network *network, NetworkOp *op);
 extern void PickBackward(Network *network, NetworkOp *op);
+extern void DotForward(Network *network, NetworkOp *op);
+extern void DotBackward(Network *network, NetworkOp *op);
+extern void SlicesForward(Network *network, NetworkOp *op);
+extern void SlicesBackward(Network *network, NetworkOp *op);
 extern void ProductForward(Network *network, NetworkOp *op);
 extern void ProductBackward(Network *network, NetworkOp *op);
 

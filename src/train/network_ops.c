@@ -1,7 +1,7 @@
 /*
  * network_ops.c
  *	  The operations without layers: softmax, mix, combination, concatenation, choice,
- *	  product.
+ *	  product, dot product, slices.
  */
 #include "postgres.h"
 
@@ -148,11 +148,12 @@ MixBackward(Network *network, NetworkOp *op)
 	for (int i = 1; i < op->op->ninputs; i++)
 	{
 		const Vectors *expert = &InputOf(network, op, i)->out;
+		bool		stopped = op->op->stopped && op->op->stopped[i];
 
 		for (int r = 0; r < network->nrows; r++)
 			GradientRow(&gate->out, r)[i - 1] +=
-				DotAndAddScaled(op->width, Row(&gate->out, r)[i - 1], GradientRow(&op->out, r),
-								Row(expert, r), GradientRow(expert, r));
+				DotAndAddScaled(op->width, stopped ? 0 : Row(&gate->out, r)[i - 1],
+								GradientRow(&op->out, r), Row(expert, r), GradientRow(expert, r));
 	}
 }
 
@@ -246,6 +247,83 @@ CombineBackward(Network *network, NetworkOp *op)
 					if (weights)
 						weights[position] += dot;
 				}
+		}
+	}
+}
+
+/* --------------------------------------------------- dot product, slices */
+
+void
+DotForward(Network *network, NetworkOp *op)
+{
+	const NetworkOp *a = InputOf(network, op, 0);
+	const NetworkOp *b = InputOf(network, op, 1);
+
+	for (int r = 0; r < network->nrows; r++)
+	{
+		real		dot = 0;
+
+		for (int u = 0; u < a->width; u++)
+			dot += Row(&a->out, r)[u] * Row(&b->out, r)[u];
+		OutRow(op, r)[0] = dot;
+	}
+}
+
+/* Both may be the same vector, which then gets both parts. */
+void
+DotBackward(Network *network, NetworkOp *op)
+{
+	const NetworkOp *a = InputOf(network, op, 0);
+	const NetworkOp *b = InputOf(network, op, 1);
+
+	for (int r = 0; r < network->nrows; r++)
+	{
+		real		gradient = GradientRow(&op->out, r)[0];
+
+		for (int u = 0; u < a->width; u++)
+		{
+			GradientRow(&a->out, r)[u] += gradient * Row(&b->out, r)[u];
+			GradientRow(&b->out, r)[u] += gradient * Row(&a->out, r)[u];
+		}
+	}
+}
+
+void
+SlicesForward(Network *network, NetworkOp *op)
+{
+	const NetworkOp *input = InputOf(network, op, 0);
+
+	for (int r = 0; r < network->nrows; r++)
+	{
+		real	   *out = OutRow(op, r);
+
+		for (int i = 0; i < op->op->nranges; i++)
+		{
+			const VectorRange *range = &op->op->ranges[i];
+
+			memcpy(out, Row(&input->out, r) + range->begin, sizeof(real) * range->length);
+			out += range->length;
+		}
+	}
+}
+
+void
+SlicesBackward(Network *network, NetworkOp *op)
+{
+	const NetworkOp *input = InputOf(network, op, 0);
+
+	for (int r = 0; r < network->nrows; r++)
+	{
+		const real *gradient = GradientRow(&op->out, r);
+
+		for (int i = 0; i < op->op->nranges; i++)
+		{
+			const VectorRange *range = &op->op->ranges[i];
+			real	   *in = GradientRow(&input->out, r) + range->begin;
+
+			for (int u = 0; u < range->length; u++)
+				in[u] += gradient[u];
+			gradient += range->length;
 		}
 	}
 }

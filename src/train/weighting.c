@@ -107,7 +107,7 @@ Reach(const Network *network, const TaskLoss *loss)
 		if (!reached[i])
 			continue;
 		for (int k = 0; k < op->ninputs; k++)
-			reached[op->inputs[k]] = true;
+			reached[op->inputs[k]] |= !(op->stopped && op->stopped[k]);
 		for (int k = 0; k < (int) lengthof(tensors); k++)
 		{
 			/* one tensor may serve several operations */

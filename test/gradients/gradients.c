@@ -34,6 +34,7 @@ typedef struct Check
 	const float *weights;
 	LossSum    *sums;
 	double	   *scales;			/* of the losses */
+	bool		only_first;		/* the loss of the first task alone, and gradients stop where they are to */
 } Check;
 
 static void
@@ -145,7 +146,7 @@ CompareAll(Check *check, ReturnSetInfo *result, double step)
 			CompareTensor(check, result, parameters->list[i], gradients[i], step);
 }
 
-/* mtl_gradients(spec jsonb, query text, options jsonb, step float8): all rows are one batch */
+/* mtl_gradients(spec jsonb, query text, options jsonb, step float8, only_first bool): all rows are one batch */
 Datum
 mtl_gradients(PG_FUNCTION_ARGS)
 {
@@ -161,6 +162,8 @@ mtl_gradients(PG_FUNCTION_ARGS)
 	check.call.query = text_to_cstring(PG_GETARG_TEXT_PP(1));
 	check.call.options_json = PG_GETARG_JSONB_P(2);
 
+	check.only_first = PG_GETARG_BOOL(4);
+
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
 	/* not SPI's, which ends before the result is read */
@@ -169,7 +172,10 @@ mtl_gradients(PG_FUNCTION_ARGS)
 	check.sums = palloc(sizeof(LossSum) * training->nlosses);
 	check.scales = palloc(sizeof(double) * training->nlosses);
 	for (int i = 0; i < training->nlosses; i++)
-		check.scales[i] = 1.0 / (i + 1);
+		check.scales[i] = check.only_first && i > 0 ? 0 : 1.0 / (i + 1);
+	/* differences know of no stop */
+	for (int i = 0; !check.only_first && i < check.call.graph->nops; i++)
+		check.call.graph->ops[i].stopped = NULL;
 	AddNoise(training->network->parameters);
 	BatchLoad(training->batch, RowStoreLoad(training->rows, 0), NULL,
 			  Min(RowStorePartitionRows(training->rows, 0), training->options->batch_size));

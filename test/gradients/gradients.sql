@@ -10,7 +10,7 @@ SELECT set_config('test.library', :'library', false) \g /dev/null
 
 DO $$
 BEGIN
-	EXECUTE format('CREATE FUNCTION mtl_gradients(spec jsonb, query text, options jsonb, step float8, OUT tensor text,
+	EXECUTE format('CREATE FUNCTION mtl_gradients(spec jsonb, query text, options jsonb, step float8, only_first bool, OUT tensor text,
 		OUT "position" bigint, OUT gradient float8, OUT difference float8)
 		RETURNS SETOF record AS %L, %L LANGUAGE C VOLATILE', current_setting('test.library'), 'mtl_gradients');
 END $$;
@@ -50,7 +50,7 @@ DECLARE
 BEGIN
 	CREATE TEMP TABLE found AS SELECT * FROM mtl_gradients(
 		jsonb_build_object('architecture', architecture, 'features', features, 'tasks', tasks),
-		'SELECT * FROM samples', options || '{"examples": 0}', 1e-6);
+		'SELECT * FROM samples', options || '{"examples": 0}', 1e-6, false);
 	SELECT count(*), count(*) FILTER (WHERE abs(difference) > 1e-7),
 		max(abs(gradient - difference) / greatest(abs(gradient), abs(difference))) FILTER (WHERE abs(difference) > 1e-5)
 		INTO n, nonzero, worst FROM found;
@@ -88,6 +88,25 @@ SELECT agrees('customized_sharing', '{"type": "customized_sharing", "bottom": {"
 SELECT agrees('cgc', '{"type": "cgc", "shared_expert_num": 2, "specific_expert_num": 1, "expert": {"hidden_units": [6]}}');
 SELECT agrees('ple', '{"type": "ple", "num_levels": 2, "shared_expert_num": 2, "specific_expert_num": 1,
 	"expert": {"hidden_units": [6]}, "tower": {"hidden_units": [4]}}');
+SELECT agrees('aitm', '{"type": "aitm", "bottom": {"hidden_units": [6, 4]}, "info": {"hidden_units": [4]}, "attention": {"bias": true}}');
+SELECT agrees('aitm of one attention', '{"type": "aitm", "bottom": {"hidden_units": [4]}, "info": {"hidden_units": [4]}, "attention": {"shared": true}}');
+SELECT agrees('dbmtl', '{"type": "dbmtl", "bottom": {"hidden_units": [6]}, "mlps": {"click": {"hidden_units": [5]}},
+	"relations": {"buy": {"reads": ["click", "spend"], "hidden_units": [4]}}}');
+
+-- STEM needs a slice for each task and a shared one
+\set sliced '[{"name": "city", "kind": "sparse", "embedding_dim": 8}, {"name": "vector", "kind": "dense", "width": 3, "embedding_dim": 4, "embedding_bias": true}]'
+\set stem '{"type": "stem", "num_levels": 2, "shared_expert_num": 1, "specific_expert_num": 1, "expert": {"hidden_units": [4]}}'
+SELECT agrees('stem', :'stem', '{}', tasks(), :'sliced');
+-- on the last level, the first task's loss does not train the others' experts
+CREATE TEMP TABLE gradient_of_first AS SELECT * FROM mtl_gradients(jsonb_build_object('architecture', :'stem'::jsonb || '{"num_levels": 1}', 'features', :'sliced'::jsonb,
+	'tasks', tasks()), 'SELECT * FROM samples', '{"examples": 0}', 1e-6, true);
+DO $$
+BEGIN
+	IF EXISTS (SELECT FROM gradient_of_first WHERE tensor ~ 'level.0.task.(spend|buy).expert' GROUP BY tensor HAVING max(abs(gradient)) > 0) OR
+		EXISTS (SELECT FROM gradient_of_first WHERE tensor ~ 'level.0.(task.click|shared).expert' GROUP BY tensor HAVING max(abs(gradient)) = 0) THEN
+		RAISE EXCEPTION 'gradients do not stop where they are to';
+	END IF;
+END $$;
 
 -- activations and normalizations; a batch's mean takes out what is the same for all its rows, as biases are
 SELECT agrees(activation::text, jsonb_build_object('type', 'shared_bottom', 'bottom', jsonb_build_object('hidden_units', '[7, 5]'::jsonb,
