@@ -7,6 +7,7 @@
 #include "utils/memutils.h"
 
 #include "train/batch.h"
+#include "train/memory.h"
 
 /* Rows that are fetched ahead. */
 #define PREFETCHED 8
@@ -29,10 +30,8 @@ BatchCreate(const RowFormat *format, const InputLayout *layout, int nlabels, boo
 	batch->nlabels = nlabels;
 	batch->weighted = weighted;
 	/* unused places of sequences are never written, but copied along */
-	batch->floats = MemoryContextAllocExtended(CurrentMemoryContext, Max(rows * batch->nfloats, 1) * sizeof(float),
-											   MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
-	batch->ids = MemoryContextAllocExtended(CurrentMemoryContext, Max(rows * batch->nids, 1) * sizeof(int32),
-											MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
+	batch->floats = AllocateZeros(rows * batch->nfloats * sizeof(float));
+	batch->ids = AllocateZeros(rows * batch->nids * sizeof(int32));
 	batch->labels = MemoryContextAllocHuge(CurrentMemoryContext, Max(rows * nlabels, 1) * sizeof(float));
 	batch->weights = MemoryContextAllocHuge(CurrentMemoryContext, rows * sizeof(float));
 	return batch;

@@ -24,7 +24,7 @@
 #define CBLAS_TRANSPOSE 112
 
 /* Multiply-adds of one call: some ten milliseconds on a slow machine. */
-#define MAX_WORK (INT64CONST(1) << 27)
+#define MAX_WORK (INT64CONST(1) << 26)
 
 #define THREADS_VARIABLE "OPENBLAS_NUM_THREADS"
 

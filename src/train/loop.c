@@ -16,6 +16,7 @@
 
 #include "compat.h"
 #include "train/loop.h"
+#include "train/memory.h"
 #include "train/optimizer.h"
 #include "train/progress.h"
 #include "train/weighting.h"
@@ -72,9 +73,9 @@ CopyParameters(const Network *network, real *copy, bool restore)
 		Size		size = sizeof(real) * parameter->tensor.nelements;
 
 		if (restore)
-			memcpy(parameter->value, copy, size);
+			CopyLarge(parameter->value, copy, size);
 		else
-			memcpy(copy, parameter->value, size);
+			CopyLarge(copy, parameter->value, size);
 		copy += parameter->tensor.nelements;
 	}
 }

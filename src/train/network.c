@@ -5,8 +5,8 @@
 #include "postgres.h"
 
 #include "miscadmin.h"
-#include "utils/memutils.h"
 
+#include "train/memory.h"
 #include "train/network.h"
 
 /* -------------------------------------------------------------- planning */
@@ -232,8 +232,7 @@ NetworkAllocate(Network *network)
 {
 	Arena		arena = {NULL, 0};
 
-	arena.base = MemoryContextAllocExtended(CurrentMemoryContext, network->size + PG_CACHE_LINE_SIZE,
-											MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
+	arena.base = AllocateZeros(network->size + PG_CACHE_LINE_SIZE);
 	arena.base = (char *) CACHELINEALIGN(arena.base);
 	PlaceBuffers(network, &arena);
 	for (int i = 0; i < network->ntables; i++)
@@ -351,13 +350,13 @@ NetworkClearVectors(Network *network)
 	Size		rows = network->nrows;
 
 	for (int i = 0; i < network->ngroups; i++)
-		memset(network->groups[i].dz, 0, sizeof(real) * rows * network->groups[i].width);
+		ClearLarge(network->groups[i].dz, sizeof(real) * rows * network->groups[i].width);
 	for (int i = 0; i < network->nops; i++)
 	{
 		NetworkOp  *op = &network->ops[i];
 
 		if (!op->in_place)
-			memset(op->out.gradient, 0, sizeof(real) * rows * op->width);
+			ClearLarge(op->out.gradient, sizeof(real) * rows * op->width);
 		if (op->direct)
 			memset(op->direct, 0, sizeof(real) * rows * op->width);
 	}
@@ -366,8 +365,8 @@ NetworkClearVectors(Network *network)
 void
 NetworkClearParameters(Network *network)
 {
-	memset(network->gradient, 0, sizeof(real) * network->parameters->nflat);
+	ClearLarge(network->gradient, sizeof(real) * network->parameters->nflat);
 	for (int i = 0; i < network->ntables; i++)
-		memset(network->tables[i].gradient, 0,
-			   sizeof(real) * network->tables[i].nrows * network->tables[i].dim);
+		ClearLarge(network->tables[i].gradient,
+				   sizeof(real) * network->tables[i].nrows * network->tables[i].dim);
 }

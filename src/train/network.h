@@ -17,6 +17,8 @@
 
 #include "postgres.h"
 
+#include "miscadmin.h"
+
 #include "graph/graph.h"
 #include "train/parameters.h"
 #include "train/random.h"
@@ -189,6 +191,19 @@ extern void SlicesForward(Network *network, NetworkOp *op);
 extern void SlicesBackward(Network *network, NetworkOp *op);
 extern void ProductForward(Network *network, NetworkOp *op);
 extern void ProductBackward(Network *network, NetworkOp *op);
+
+/*
+ * For loops over the rows of vectors of a width: looks for a cancelled query before
+ * every so many numbers.
+ */
+#define NUMBERS_PER_CHECK (1 << 20)
+
+static inline void
+CheckAtRow(int row, int width)
+{
+	if (row % Max(NUMBERS_PER_CHECK / Max(width, 1), 1) == 0)
+		CHECK_FOR_INTERRUPTS();
+}
 
 /* The operation that an operation reads as its i-th input. */
 static inline NetworkOp *

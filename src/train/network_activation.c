@@ -169,6 +169,8 @@ DiceForward(Network *network, NetworkOp *op, const real *in, int in_stride, real
 	else
 		StandardizeRows(network, &op->dice, op->width, activation->epsilon, in, in_stride);
 	for (int r = 0; r < network->nrows; r++)
+	{
+		CheckAtRow(r, op->width);
 		for (int u = 0; u < op->width; u++)
 		{
 			double		p = MtlSigmoid(scale * op->dice.normalized[(Size) r * op->width + u]);
@@ -176,6 +178,7 @@ DiceForward(Network *network, NetworkOp *op, const real *in, int in_stride, real
 
 			out[(Size) r * out_stride + u] = (real) (in[(Size) r * in_stride + u] * (p + a * (1 - p)));
 		}
+	}
 }
 
 /*
@@ -192,6 +195,8 @@ DiceBackward(Network *network, NetworkOp *op, const real *in, int in_stride, rea
 	real	   *through = op->through;
 
 	for (int r = 0; r < network->nrows; r++)
+	{
+		CheckAtRow(r, op->width);
 		for (int u = 0; u < op->width; u++)
 		{
 			Size		i = (Size) r * op->width + u;
@@ -204,6 +209,7 @@ DiceBackward(Network *network, NetworkOp *op, const real *in, int in_stride, rea
 			through[i] = (real) (g * y * (1 - a) * p * (1 - p) * scale);
 			gradient[i] = (real) (g * (p + a * (1 - p)));
 		}
+	}
 	if (activation->kind == ACTIVATION_DICE)
 		StandardizeUnitsBack(network, &op->dice, op->width, through);
 	else
@@ -213,6 +219,9 @@ DiceBackward(Network *network, NetworkOp *op, const real *in, int in_stride, rea
 }
 
 /* ------------------------------------------------------------------- relu */
+
+/* Rows between two looks for a cancelled query. */
+#define ROWS_PER_CALL 256
 
 MTL_VECTORIZED static void
 ReluInPlace(int nrows, int width, real *vectors, int stride)
@@ -225,19 +234,36 @@ ReluInPlace(int nrows, int width, real *vectors, int stride)
 static void
 Relu(int nrows, int width, const real *in, int in_stride, real *out, int out_stride)
 {
-	if (in != out)
-		for (int r = 0; r < nrows; r++)
-			memcpy(out + (Size) r * out_stride, in + (Size) r * in_stride, sizeof(real) * width);
-	ReluInPlace(nrows, width, out, out_stride);
+	for (int begin = 0; begin < nrows; begin += ROWS_PER_CALL)
+	{
+		int			n = Min(ROWS_PER_CALL, nrows - begin);
+		real	   *rows = out + (Size) begin * out_stride;
+
+		CheckAtRow(0, width);
+		for (int r = 0; in != out && r < n; r++)
+			memcpy(rows + (Size) r * out_stride, in + (Size) (begin + r) * in_stride, sizeof(real) * width);
+		ReluInPlace(n, width, rows, out_stride);
+	}
 }
 
 MTL_VECTORIZED static void
-ReluBack(int nrows, int width, const real *restrict out, int out_stride,
-		 real *restrict gradient, int gradient_stride)
+ReluBackRows(int nrows, int width, const real *restrict out, int out_stride,
+			 real *restrict gradient, int gradient_stride)
 {
 	for (int r = 0; r < nrows; r++, out += out_stride, gradient += gradient_stride)
 		for (int u = 0; u < width; u++)
 			gradient[u] = out[u] > 0 ? gradient[u] : 0;
+}
+
+static void
+ReluBack(int nrows, int width, const real *out, int out_stride, real *gradient, int gradient_stride)
+{
+	for (int begin = 0; begin < nrows; begin += ROWS_PER_CALL)
+	{
+		CheckAtRow(0, width);
+		ReluBackRows(Min(ROWS_PER_CALL, nrows - begin), width, out + (Size) begin * out_stride, out_stride,
+					 gradient + (Size) begin * gradient_stride, gradient_stride);
+	}
 }
 
 /* ------------------------------------------------------------------ passes */
@@ -260,6 +286,7 @@ ActivationForward(Network *network, NetworkOp *op, const real *in, int in_stride
 	}
 	for (int r = 0; r < network->nrows; r++, in += in_stride, out += out_stride)
 	{
+		CheckAtRow(r, op->width);
 		if (function)
 			for (int u = 0; u < op->width; u++)
 				out[u] = (real) function(in[u]);
@@ -323,6 +350,7 @@ ActivationBackward(Network *network, NetworkOp *op, const real *in, int in_strid
 	for (int r = 0; r < network->nrows;
 		 r++, in += in_stride, out += out_stride, gradient += gradient_stride)
 	{
+		CheckAtRow(r, op->width);
 		if (kind == ACTIVATION_SIGMOID && !op->dropped)
 			for (int u = 0; u < op->width; u++)
 				gradient[u] *= out[u] * (1 - out[u]);

@@ -195,6 +195,7 @@ SequenceForward(Network *network, const NetworkOp *op, int i, int *argmax)
 		const int32 *ids = network->ids + (Size) r * layout->nids + field->id_offset;
 		real	   *x = op->out.value + (Size) r * op->width + field->x_offset;
 
+		CheckAtRow(r, ids[0] * field->x_width);
 		SequenceWeights(network, field, ids[0],
 						network->floats + (Size) r * layout->nfloats + field->float_offset);
 		if (field->feature->combiner == COMBINER_MAX)
@@ -220,6 +221,7 @@ SequenceBackward(Network *network, const NetworkOp *op, int i, const int *argmax
 		const real *x = op->out.gradient + (Size) r * op->width + field->x_offset;
 		const int  *from = argmax + (Size) r * network->pooled_width;
 
+		CheckAtRow(r, ids[0] * field->x_width);
 		SequenceWeights(network, field, ids[0],
 						network->floats + (Size) r * layout->nfloats + field->float_offset);
 		for (int k = 0; k < ids[0]; k++)

@@ -13,6 +13,9 @@
 #include "train/blas.h"
 #include "train/network.h"
 
+/* Rows that are summed between two looks for a cancelled query. */
+#define ROWS_PER_SUM 256
+
 /* Dropout compares 16 random bits with its threshold. */
 #define DROPOUT_RANGE 65536
 
@@ -60,7 +63,10 @@ GroupForward(Network *network, LayerGroup *group)
 			memset(group->bias + op->column, 0, sizeof(real) * op->width);
 	}
 	for (int r = 0; r < network->nrows; r++)
+	{
+		CheckAtRow(r, group->width);
 		memcpy(group->z + (Size) r * group->width, group->bias, sizeof(real) * group->width);
+	}
 	BlasMultiply(false, true, network->nrows, group->width, group->ninputs,
 				 input->out.value, input->out.stride,
 				 network->parameters->flat + group->offset, group->ninputs,
@@ -79,7 +85,12 @@ static void
 BiasBackward(Network *network, const LayerGroup *group)
 {
 	memset(group->bias, 0, sizeof(real) * group->width);
-	SumRows(network->nrows, group->width, group->dz, group->bias);
+	for (int r = 0; r < network->nrows; r += ROWS_PER_SUM)
+	{
+		CheckAtRow(0, group->width);
+		SumRows(Min(ROWS_PER_SUM, network->nrows - r), group->width,
+				group->dz + (Size) r * group->width, group->bias);
+	}
 	for (int i = 0; i < group->nmembers; i++)
 	{
 		const NetworkOp *op = &network->ops[group->members[i]];
@@ -203,10 +214,13 @@ LayerBackward(Network *network, NetworkOp *op)
 		return;
 
 	for (int r = 0; r < network->nrows; r++)
+	{
+		CheckAtRow(r, op->width);
 		for (int u = 0; u < op->width; u++)
 		{
 			Size		i = (Size) r * op->width + u;
 
 			dz[(Size) r * group->width + u] = gradient[i] + (op->direct ? op->direct[i] : 0);
 		}
+	}
 }

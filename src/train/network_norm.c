@@ -37,6 +37,7 @@ StandardizeUnits(Network *network, NormState *state, int width, double epsilon,
 		double		variance = ValueOf(running_var)[u];
 		double		inverse;
 
+		CheckAtRow(u, nrows);
 		if (network->training)
 		{
 			double		sum = 0;
@@ -74,6 +75,7 @@ StandardizeRows(Network *network, NormState *state, int width, double epsilon, c
 		double		mean;
 		double		inverse;
 
+		CheckAtRow(r, width);
 		for (int u = 0; u < width; u++)
 			sum += in[u];
 		mean = sum / width;

@@ -132,6 +132,7 @@ MixForward(Network *network, NetworkOp *op)
 		{
 			real		weight = Row(&gate->out, r)[i - 1];
 
+			CheckAtRow(r, op->width);
 			if (i == 1)
 				SetScaled(op->width, weight, Row(expert, r), OutRow(op, r));
 			else
@@ -151,9 +152,12 @@ MixBackward(Network *network, NetworkOp *op)
 		bool		stopped = op->op->stopped && op->op->stopped[i];
 
 		for (int r = 0; r < network->nrows; r++)
+		{
+			CheckAtRow(r, op->width);
 			GradientRow(&gate->out, r)[i - 1] +=
 				DotAndAddScaled(op->width, stopped ? 0 : Row(&gate->out, r)[i - 1],
 								GradientRow(&op->out, r), Row(expert, r), GradientRow(expert, r));
+		}
 	}
 }
 
@@ -178,6 +182,7 @@ CombineForward(Network *network, NetworkOp *op)
 	{
 		real	   *out = OutRow(op, r);
 
+		CheckAtRow(r, op->width);
 		memset(out, 0, sizeof(real) * op->width);
 		for (int i = 0; i < combine->ninputs; i++)
 		{
@@ -214,6 +219,7 @@ CombineBackward(Network *network, NetworkOp *op)
 	{
 		const real *gradient = GradientRow(&op->out, r);
 
+		CheckAtRow(r, op->width);
 		for (int i = 0; i < combine->ninputs; i++)
 		{
 			const Vectors *input = &InputOf(network, op, i)->out;

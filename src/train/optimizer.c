@@ -7,15 +7,12 @@
 #include <math.h>
 
 #include "miscadmin.h"
-#include "utils/memutils.h"
 
 #include "math/functions.h"
+#include "train/memory.h"
 #include "train/optimizer.h"
 
 #define PI 3.14159265358979323846
-
-/* Parameters between two looks for a cancelled query. */
-#define NUMBERS_PER_CHECK 1000000
 
 /* Two tensors of two tasks that soft sharing holds together. */
 typedef struct SharedPair
@@ -67,8 +64,7 @@ OptimizerSize(const Network *network, const TrainOptions *options)
 static real *
 AllocateState(int64 n, double initial)
 {
-	real	   *state = MemoryContextAllocExtended(CurrentMemoryContext, Max(n, 1) * sizeof(real),
-												   MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
+	real	   *state = AllocateZeros(n * sizeof(real));
 
 	for (int64 i = 0; initial != 0 && i < n; i++)
 		state[i] = (real) initial;

@@ -11,6 +11,7 @@
 #include "utils/memutils.h"
 
 #include "math/functions.h"
+#include "train/memory.h"
 #include "train/parameters.h"
 #include "train/random.h"
 
@@ -62,8 +63,7 @@ DataForBuilding(const Parameter *parameter)
 
 	if (parameter->role == PARAMETER_TABLE)
 		return NULL;
-	data = MemoryContextAllocExtended(CurrentMemoryContext, tensor->nelements * sizeof(float),
-									  MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
+	data = AllocateZeros(tensor->nelements * sizeof(float));
 	if (EndsWith(tensor->name, ".running_var"))
 		for (int64 i = 0; i < tensor->nelements; i++)
 			data[i] = 1;
@@ -299,24 +299,17 @@ InitializeInput(const Graph *graph, const GraphOp *op, const TrainOptions *optio
 	}
 }
 
-static real *
-AllocateNumbers(int64 n)
-{
-	return MemoryContextAllocExtended(CurrentMemoryContext, Max(n, 1) * sizeof(real),
-									  MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
-}
-
 void
 ParametersInitialize(Parameters *parameters, const Graph *graph, const TrainOptions *options)
 {
-	parameters->flat = AllocateNumbers(parameters->nflat);
+	parameters->flat = AllocateZeros(parameters->nflat * sizeof(real));
 	for (int i = 0; i < parameters->nparameters; i++)
 	{
 		Parameter  *parameter = parameters->list[i];
 
 		parameter->tensor.data = NULL;
 		parameter->value = parameter->role == PARAMETER_LAYER ?
-			parameters->flat + parameter->offset : AllocateNumbers(parameter->tensor.nelements);
+			parameters->flat + parameter->offset : AllocateZeros(parameter->tensor.nelements * sizeof(real));
 	}
 	for (int i = 0; i < graph->nops; i++)
 	{
