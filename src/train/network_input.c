@@ -97,6 +97,21 @@ TableOf(const Network *network, const Tensor *tensor)
 	return &network->tables[ParameterOf(tensor)->table];
 }
 
+/* Vectors are short: a call of memcpy would take longer. */
+static inline void
+CopyVector(int n, const real *restrict from, real *restrict to)
+{
+	for (int u = 0; u < n; u++)
+		to[u] = from[u];
+}
+
+static inline void
+AddVector(int n, const real *restrict from, real *restrict to)
+{
+	for (int u = 0; u < n; u++)
+		to[u] += from[u];
+}
+
 /* --------------------------------------------------------------- pooling */
 
 /*
@@ -145,7 +160,7 @@ PoolMax(const Network *network, const InputField *field, const TableGradient *ta
 {
 	const real *values = table->parameter->value;
 
-	for (int u = 0; u < field->x_width; u++)
+	for (int u = 0; u < field->dim; u++)
 	{
 		double		best = -INFINITY;
 
@@ -171,16 +186,35 @@ PoolSum(const Network *network, const InputField *field, const TableGradient *ta
 {
 	const real *values = table->parameter->value;
 
-	memset(x, 0, sizeof(real) * field->x_width);
+	memset(x, 0, sizeof(real) * field->dim);
 	for (int i = 0; i < n; i++)
 	{
 		const real *value = values + (Size) rows[i] * table->dim;
 		real		weight = (real) network->weights[i];
 
 		if (rows[i] != MTL_ZERO_ROW)
-			for (int u = 0; u < field->x_width; u++)
+			for (int u = 0; u < field->dim; u++)
 				x[u] += weight * value[u];
 	}
+}
+
+/* Where value i of n stands in a vector that keeps places. */
+static Size
+PlaceOf(const InputField *field, int i, int n)
+{
+	int			first = field->feature->unused_first ? field->feature->max_length - n : 0;
+
+	return (Size) (first + i) * field->dim;
+}
+
+static void
+PlaceValues(const InputField *field, const TableGradient *table, int n, const int32 *rows, real *x)
+{
+	memset(x, 0, sizeof(real) * field->x_width);
+	for (int i = 0; i < n; i++)
+		if (rows[i] != MTL_ZERO_ROW)
+			memcpy(x + PlaceOf(field, i, n), table->parameter->value + (Size) rows[i] * table->dim,
+				   sizeof(real) * table->dim);
 }
 
 static void
@@ -195,10 +229,12 @@ SequenceForward(Network *network, const NetworkOp *op, int i, int *argmax)
 		const int32 *ids = network->ids + (Size) r * layout->nids + field->id_offset;
 		real	   *x = op->out.value + (Size) r * op->width + field->x_offset;
 
-		CheckAtRow(r, ids[0] * field->x_width);
+		CheckAtRow(r, ids[0] * field->dim);
 		SequenceWeights(network, field, ids[0],
 						network->floats + (Size) r * layout->nfloats + field->float_offset);
-		if (field->feature->combiner == COMBINER_MAX)
+		if (field->feature->combiner == COMBINER_CONCAT)
+			PlaceValues(field, table, ids[0], ids + 1, x);
+		else if (field->feature->combiner == COMBINER_MAX)
 			PoolMax(network, field, table, ids[0], ids + 1, x, argmax + (Size) r * network->pooled_width);
 		else
 			PoolSum(network, field, table, ids[0], ids + 1, x);
@@ -221,7 +257,7 @@ SequenceBackward(Network *network, const NetworkOp *op, int i, const int *argmax
 		const real *x = op->out.gradient + (Size) r * op->width + field->x_offset;
 		const int  *from = argmax + (Size) r * network->pooled_width;
 
-		CheckAtRow(r, ids[0] * field->x_width);
+		CheckAtRow(r, ids[0] * field->dim);
 		SequenceWeights(network, field, ids[0],
 						network->floats + (Size) r * layout->nfloats + field->float_offset);
 		for (int k = 0; k < ids[0]; k++)
@@ -232,7 +268,12 @@ SequenceBackward(Network *network, const NetworkOp *op, int i, const int *argmax
 			if (ids[1 + k] == MTL_ZERO_ROW)
 				continue;
 			gradient = table->gradient + (Size) TouchRow(table, ids[1 + k]) * table->dim;
-			for (int u = 0; u < field->x_width; u++)
+			if (field->feature->combiner == COMBINER_CONCAT)
+			{
+				AddVector(table->dim, x + PlaceOf(field, k, ids[0]), gradient);
+				continue;
+			}
+			for (int u = 0; u < field->dim; u++)
 				if (field->feature->combiner != COMBINER_MAX || from[u] == k)
 					gradient[u] += weight * x[u];
 		}
@@ -240,21 +281,6 @@ SequenceBackward(Network *network, const NetworkOp *op, int i, const int *argmax
 }
 
 /* ------------------------------------------------- sparse, dense features */
-
-/* Vectors are short: a call of memcpy would take longer. */
-static inline void
-CopyVector(int n, const real *restrict from, real *restrict to)
-{
-	for (int u = 0; u < n; u++)
-		to[u] = from[u];
-}
-
-static inline void
-AddVector(int n, const real *restrict from, real *restrict to)
-{
-	for (int u = 0; u < n; u++)
-		to[u] += from[u];
-}
 
 static void
 SparseForward(Network *network, const NetworkOp *op, int i)

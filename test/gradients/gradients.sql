@@ -146,4 +146,9 @@ SELECT agrees(format('pooling by %s, weights %s', combiner, coalesce(normalize, 
 	FROM unnest('{sum,mean,max}'::text[]) combiner, unnest('{NULL,none,sum,softmax}'::text[]) normalize,
 		(SELECT tasks()) AS common (tasks);
 
+SELECT agrees('concatenation, ' || side, '{"type": "shared_bottom", "bottom": {"hidden_units": [5], "activation": "tanh"}}', '{}', tasks(),
+	jsonb_build_array('{"name": "item", "kind": "sparse", "embedding_dim": 4}'::jsonb, jsonb_build_object('name', 'seen', 'kind', 'sequence',
+		'embedding', 'item', 'max_length', 5, 'combiner', 'concat', 'unused', side)))
+	FROM unnest('{head,tail}'::text[]) side;
+
 DROP TABLE samples;
