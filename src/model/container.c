@@ -410,6 +410,9 @@ ModelFileFind(const ModelFile *file, const char *name)
 	Tensor		key;
 
 	key.name = unconstify(char *, name);
+	/* a file under construction has none */
+	if (file->ntensors == 0)
+		return NULL;
 	return bsearch(&key, file->tensors, file->ntensors, sizeof(Tensor), CompareTensorNames);
 }
 

@@ -11,11 +11,15 @@
 #include "utils/memutils.h"
 
 #include "math/functions.h"
+#include "model/model_value.h"
 #include "train/memory.h"
 #include "train/parameters.h"
 #include "train/random.h"
 
 #define MAX_NAME_LENGTH 256
+
+/* Bytes of a tensor that exists while the graph is built, whoever reads it. */
+#define MAX_SMALL_TENSOR (1024 * 1024)
 
 #define STITCH_OWN 0.9			/* Misra et al. 2016: own column, and all others together */
 #define PRELU_ALPHA 0.25		/* torch.nn.PReLU */
@@ -53,7 +57,8 @@ RoleOf(const char *name)
 /* --------------------------------------------------------------- creation */
 
 /*
- * Building a graph looks into some tensors; not into tables, which are large.
+ * Building a graph looks into some tensors; not into tables and matrices, which may
+ * be large.
  */
 static const char *
 DataForBuilding(const Parameter *parameter)
@@ -61,7 +66,8 @@ DataForBuilding(const Parameter *parameter)
 	const Tensor *tensor = &parameter->tensor;
 	float	   *data;
 
-	if (parameter->role == PARAMETER_TABLE)
+	if (parameter->role == PARAMETER_TABLE ||
+		(tensor->size > MAX_SMALL_TENSOR && !BeginsWith(tensor->name, "stitch.")))
 		return NULL;
 	data = AllocateZeros(tensor->nelements * sizeof(float));
 	if (EndsWith(tensor->name, ".running_var"))
@@ -109,6 +115,8 @@ MakeParameter(ModelFile *file, const char *name, TensorType type, int ndims, con
 	entry->parameter = parameter;
 	parameter->tensor.name = pstrdup(name);
 	SetShape(&parameter->tensor, ndims, dims);
+	parameters->size += parameter->tensor.size;
+	CheckModelSize(parameters->size);
 	parameter->role = RoleOf(name);
 	parameter->position = parameters->nparameters;
 	parameter->table = -1;
@@ -183,7 +191,7 @@ PlaceLayers(Parameters *parameters, const Graph *graph, int first)
 }
 
 void
-ParametersPlace(Parameters *parameters, const Graph *graph, Size *size)
+ParametersPlace(Parameters *parameters, const Graph *graph)
 {
 	for (int i = 0; i < graph->nops; i++)
 	{
@@ -193,12 +201,8 @@ ParametersPlace(Parameters *parameters, const Graph *graph, Size *size)
 			PlaceLayers(parameters, graph, i);
 	}
 
-	*size = 0;
 	for (int i = 0; i < parameters->nparameters; i++)
-	{
 		Place(parameters, &parameters->list[i]->tensor);
-		*size += parameters->list[i]->tensor.nelements * sizeof(real);
-	}
 }
 
 /* --------------------------------------------------------- initial values */

@@ -42,11 +42,15 @@ typedef struct Parameters
 	Parameter **tables;
 	int64		nflat;			/* numbers of all PARAMETER_LAYER together */
 	real	   *flat;			/* their values, each at its offset */
+	Size		size;			/* bytes of all in a model file */
 	struct HTAB *by_name;
 	int			capacity;
 } Parameters;
 
-/* An empty set, which makes the tensors that file lacks from now on. */
+/*
+ * An empty set, which makes the tensors that file lacks from now on; an error when
+ * they become too large for a model.
+ */
 extern Parameters *ParametersCreate(ModelFile *file);
 
 /* The Parameter behind a tensor that the graph refers to; NULL for NULL. */
@@ -54,10 +58,9 @@ extern Parameter *ParameterOf(const Tensor *tensor);
 
 /*
  * Gives each parameter its place once the graph is built: layers that read the same
- * vector lie together, so that one matrix product computes them all.  Bytes that
- * the values take are in *size.
+ * vector lie together, so that one matrix product computes them all.
  */
-extern void ParametersPlace(Parameters *parameters, const Graph *graph, Size *size);
+extern void ParametersPlace(Parameters *parameters, const Graph *graph);
 
 /* Allocates the values in the current context, and sets those that training starts from. */
 extern void ParametersInitialize(Parameters *parameters, const Graph *graph, const TrainOptions *options);

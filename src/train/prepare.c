@@ -22,6 +22,9 @@
  */
 #define PARTITION_SIZE (4 * 1024 * 1024)
 
+/* A vocabulary is kept as tensors, and by the encoder as texts and a hash table. */
+#define VOCABULARY_COPIES 3
+
 /* Blames an argument for what is wrong with a contract. */
 #define MODEL_PREFIX "invalid model: "
 
@@ -125,7 +128,6 @@ static void
 BuildModel(TrainCall *call, Learner *learner)
 {
 	ModelFile  *file = palloc0(sizeof(ModelFile));
-	Size		size;
 
 	call->learnt = LearnerFinish(learner);
 	call->nvocabulary_tensors = LearnerTensors(learner, &call->vocabulary_tensors);
@@ -137,17 +139,14 @@ BuildModel(TrainCall *call, Learner *learner)
 
 	call->contract = ContractParse(JsonbFromText(TrainSpecContract(call->spec, call->learnt, 0, NULL)));
 	call->graph = BuildGraph(call->contract, file, &call->parameters);
-	ParametersPlace(call->parameters, call->graph, &size);
+	ParametersPlace(call->parameters, call->graph);
 }
 
-/* Bytes of the model's tensors. */
 static Size
-TensorsSize(const TrainCall *call)
+VocabulariesSize(const TrainCall *call)
 {
 	Size		size = 0;
 
-	for (int i = 0; i < call->parameters->nparameters; i++)
-		size += call->parameters->list[i]->tensor.size;
 	for (int i = 0; i < call->nvocabulary_tensors; i++)
 		size += call->vocabulary_tensors[i].size;
 	return size;
@@ -165,13 +164,14 @@ PlanMemory(TrainCall *call)
 	Size		limit = (Size) maintenance_work_mem * 1024;
 	Size		needed;
 
-	CheckModelSize(TensorsSize(call));
+	CheckModelSize(call->parameters->size + VocabulariesSize(call));
 	training->options = options;
 	training->network = NetworkCreate(call->graph, call->parameters, options->batch_size,
 									  options->dropout, options->batch_norm_momentum);
 	training->nlosses = LossesCreate(call->graph, call->contract, call->spec->labelled,
 									 unconstify(TaskLoss **, &training->losses));
-	needed = training->network->size + TensorsSize(call) / sizeof(float) * sizeof(real) +
+	needed = training->network->size + call->parameters->size / sizeof(float) * sizeof(real) +
+		VOCABULARY_COPIES * VocabulariesSize(call) +
 		OptimizerSize(training->network, options) +
 		WeightingSize(training->network, options, training->nlosses) +
 		TrainingSize(training->network, options) +

@@ -281,6 +281,8 @@ RESET maintenance_work_mem;
 SET mtl_rank.max_model_size = '1MB';
 SELECT mtl_train(spec(features => '[{"name": "item", "kind": "sparse", "lookup": {"type": "hash", "num_buckets": 100000}}]'), 'SELECT * FROM impressions');
 RESET mtl_rank.max_model_size;
+-- before any row is read
+SELECT mtl_train(spec('{"type": "shared_bottom", "bottom": {"hidden_units": [65536, 65536]}}'), 'SELECT 1 / 0');
 SET statement_timeout = '200ms';
 SELECT mtl_train(spec(), 'SELECT * FROM impressions', '{"epochs": 100000}');
 RESET statement_timeout;
