@@ -12,3 +12,4 @@ export PGDATABASE=bench
 cd "$source_dir"
 # shellcheck disable=SC2086
 run_job "$PYTHON" bench/engine.py ${BENCH:-} engine="$build/bench/test/module/engine_module.so"
+run_job "$PYTHON" bench/training.py

@@ -55,6 +55,9 @@ find_missing() {
 		need python3-h5py "$PYTHON" -c 'import h5py'
 		need libopenblas0-serial sh -c 'ls /usr/lib/*/openblas-serial/libopenblas.so.0'
 	fi
+	if [ "$command" = bench ]; then
+		need python3-torch "$PYTHON" -c 'import torch'
+	fi
 }
 
 # Not local to the function below: its trap runs when that is gone.
