@@ -4,7 +4,7 @@
 
 ifneq ($(filter check demo bench,$(MAKECMDGOALS)),)
 
-# These two must work before PostgreSQL is there, and PGXS has a "check" of its own that only refuses: so no PGXS here.
+# These must work before PostgreSQL is there, and PGXS has a "check" of its own that only refuses: so no PGXS here.
 .PHONY: check demo bench
 check demo bench:
 	@tools/run.sh $@

@@ -7,7 +7,6 @@ E: ESMM, 512 inputs, two towers [256, 128, 64]
 R: M over 24 sparse features of width 16, vocabularies of 10 to 100,000, and 16 dense ones
 """
 
-import json
 import pathlib
 import sys
 
