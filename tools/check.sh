@@ -168,6 +168,7 @@ step_engine() {
 step_fuzz() {
 	fresh_database fuzz mtl_rank
 	test_program test/fuzz test/fuzz/run.sh
+	test_program test/fuzz/training "$PYTHON" test/fuzz/training.py $((FUZZ_COUNT / 50 + 100))
 }
 
 step_asan_build() {
@@ -190,6 +191,7 @@ step_asan() {
 	test_program asan/test/module compare_kernels asan 20 SANITIZE=address,undefined
 	fresh_database fuzz mtl_rank
 	test_program asan/test/fuzz env FUZZ_COUNT=$((FUZZ_COUNT / 10)) test/fuzz/run.sh
+	test_program asan/test/fuzz/training "$PYTHON" test/fuzz/training.py $((FUZZ_COUNT / 500 + 100))
 }
 
 run_step() {

@@ -221,7 +221,6 @@ NetworkCreate(const Graph *graph, Parameters *parameters, int max_rows, double d
 	}
 	pfree(grouped);
 
-	/* a score keeps what its activation read, for the loss: see LayerPlan() */
 	PlaceBuffers(network, &arena);
 	network->size = arena.used;
 	return network;

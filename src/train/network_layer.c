@@ -37,6 +37,7 @@ IsScore(const Network *network, const GraphOp *layer)
 	return false;
 }
 
+/* A task's score keeps what its activation reads, which the loss is computed from. */
 void
 LayerPlan(Network *network, NetworkOp *op)
 {

@@ -389,6 +389,9 @@ MakeStep(const OptimizerOptions *options, int64 steps, double rate)
 {
 	Step		step = {options, options->learning_rate * rate, 1, 1};
 
+	/* all that ftrl has added up is in units of its rate, which falls by itself */
+	if (options->kind == OPTIMIZER_FTRL)
+		step.rate = options->learning_rate;
 	if (options->kind == OPTIMIZER_ADAM)
 	{
 		step.adam_rate = (real) (step.rate / (1 - Power(options->beta1, (double) steps)));
@@ -447,7 +450,7 @@ double
 ScheduleRate(const ScheduleOptions *schedule, int64 step, int64 steps_per_epoch, int64 steps)
 {
 	double		epochs = (double) step / steps_per_epoch;
-	double		done = (double) step / Max(steps - 1, 1);
+	double		done = (double) step / Max(steps, 1);
 	double		rate = 1;
 
 	switch (schedule->kind)

@@ -24,11 +24,14 @@ extern Optimizer *OptimizerCreate(const Network *network, const TrainOptions *op
 
 /*
  * One step: adds the gradient of L2 penalties, clips, moves.  rate multiplies the
- * learning rates.
+ * learning rates, but that of FTRL.
  */
 extern void OptimizerStep(Optimizer *optimizer, Network *network, double rate);
 
-/* The factor of the learning rate for a step, counted from 0. */
+/*
+ * The factor of the learning rate for a step, counted from 0; with a floor of 0 it is
+ * above that even in the last step.
+ */
 extern double ScheduleRate(const ScheduleOptions *schedule, int64 step, int64 steps_per_epoch, int64 steps);
 
 #endif							/* MTL_RANK_OPTIMIZER_H */

@@ -70,7 +70,7 @@ GetShare(JsonObject *object, const char *key, double default_value, bool whole)
 
 /*
  * An optimizer: a name, or an object with its numbers.  Defaults are those of
- * Keras, as DeepCTR uses them.
+ * PyTorch (adam) and Keras (adagrad, ftrl).
  */
 static OptimizerOptions
 ReadOptimizer(JsonObject *parent, const char *key, const OptimizerOptions *when_absent, bool embeddings)

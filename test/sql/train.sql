@@ -95,7 +95,7 @@ CREATE FUNCTION falls(options text, architecture text, tasks text) RETURNS boole
 \set three '[{"name": "ctr", "type": "binary", "label": "click"}, {"name": "spend", "type": "regression", "label": "spend"}, {"name": "level", "type": "multiclass", "classes": ["low", "middle", "high"], "label": "level"}]'
 SELECT options, falls(options, '{"type": "mmoe", "num_experts": 3, "expert": {"hidden_units": [8]}}', :'three') FROM unnest(ARRAY[
 	'{}', '{"optimizer": {"type": "adagrad", "learning_rate": 0.05}}', '{"optimizer": {"type": "sgd", "learning_rate": 0.01, "momentum": 0.9}}',
-	'{"embedding_optimizer": {"type": "ftrl", "learning_rate": 0.05}}', '{"task_weights": {"weights": {"ctr": 2, "spend": 0.1}, "gamma": {"spend": 0.9}}}',
+	'{"embedding_optimizer": {"type": "ftrl", "learning_rate": 0.05}}', '{"embedding_optimizer": "ftrl", "schedule": {"type": "cosine"}}', '{"task_weights": {"weights": {"ctr": 2, "spend": 0.1}, "gamma": {"spend": 0.9}}}',
 	'{"task_weights": {"type": "uncertainty", "learning_rate": 0.01}}', '{"task_weights": {"type": "gradnorm"}}', '{"task_weights": {"type": "dwa"}}',
 	'{"task_weights": {"type": "pcgrad"}}']) AS options;
 SELECT architecture, falls('{}', architecture, '[{"name": "ctr", "type": "binary", "label": "click"}, {"name": "spend", "type": "regression", "label": "spend"}]')
