@@ -224,6 +224,7 @@ PlanCanRaise(const PlannedStmt *statement, Plan *plan)
 		case T_TidRangeScan:
 		case T_ValuesScan:
 		case T_CteScan:
+		case T_WorkTableScan:
 		case T_NestLoop:
 		case T_MergeJoin:
 		case T_HashJoin:

@@ -649,6 +649,10 @@ KeepRow(ScoreNodeState *state, int row, TupleTableSlot *slot)
 	MemoryContextSwitchTo(caller);
 }
 
+/*
+ * Notes where execCurrentOf() would find the child's row.  In EvalPlanQual, where the
+ * scan does not run, there may be no place.
+ */
 static void
 KeepPlace(ScoreNodeState *state, int row)
 {
@@ -656,7 +660,11 @@ KeepPlace(ScoreNodeState *state, int row)
 
 	if (IsA(scan, IndexOnlyScanState))
 	{
-		state->places[row] = ((IndexOnlyScanState *) scan)->ioss_ScanDesc->xs_heaptid;
+		IndexScanDesc index = ((IndexOnlyScanState *) scan)->ioss_ScanDesc;
+
+		ItemPointerSetInvalid(&state->places[row]);
+		if (index)
+			state->places[row] = index->xs_heaptid;
 		state->tables[row] = RelationGetRelid(scan->ss_currentRelation);
 	}
 	else
