@@ -172,7 +172,7 @@ SELECT ran('SELECT id FROM rows r WHERE mtl_score(''batching'', r, ''p'') > 0.5 
 -- with a limit that is known, exactly its rows are read
 SELECT ran('SELECT id, mtl_score(''batching'', r, ''p'') FROM rows r OFFSET 5 LIMIT 10');
 SELECT ran('SELECT id, mtl_score(''batching'', r, ''p'') FROM rows r ORDER BY a, id LIMIT 10');
--- for conditions one upon the other, too: 17 rows are looked at by either setting
+-- two nodes for conditions one upon the other: the upper one does not make the lower one read ahead further
 SELECT ran('SELECT id, mtl_score(''batching'', r, ''r'') FROM rows r WHERE mtl_score(''batching'', r, ''p'') > 0.9 LIMIT 10');
 -- begun anew for each row, and stopped at the first match
 SET mtl_rank.batching = on;
@@ -255,7 +255,10 @@ SET enable_material = off;
 CREATE TABLE twice AS SELECT id / 3 AS id, a, b FROM rows;
 CREATE INDEX ON twice (id);
 ANALYZE twice;
+-- the inner side is read again from a place that it was told to remember: no batches there
+SET mtl_rank.batching = on;
 SELECT plan('SELECT x.id, y.p FROM rows x JOIN (SELECT id, mtl_score(''batching'', t, ''p'') AS p FROM twice t) y ON x.id = y.id AND y.p > 0.3');
+SET mtl_rank.batching = require;
 SELECT compare('SELECT x.id, y.p FROM twice x JOIN (SELECT id, mtl_score(''batching'', t, ''p'') AS p FROM twice t) y ON x.id = y.id AND y.p > 0.3 ORDER BY 1, 2', 'on');
 SELECT compare('SELECT x.id, mtl_score(''batching'', ARRAY[x.a, y.b], ''p'') FROM twice x JOIN twice y ON x.id = y.id ORDER BY 1, 2');
 RESET enable_hashjoin;
@@ -288,7 +291,7 @@ DECLARE
 	r record;
 	result text := '';
 BEGIN
-	FOR r IN SELECT id, mtl_score('batching', ARRAY[a, x], 'r') AS score FROM rows ORDER BY id LOOP
+	FOR r IN SELECT id, mtl_score('batching', ARRAY[a, b], 'r') AS score FROM rows ORDER BY id LOOP
 		result := result || r.id || ':' || r.score || ' ';
 		EXIT WHEN r.id = 5;
 	END LOOP;
