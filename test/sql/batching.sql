@@ -445,15 +445,15 @@ RESET statement_timeout;
 -- what a call costs
 --
 
--- a model of a million multiply-adds in task "large" and of 100 in task "small"
+-- a model of a hundred thousand multiply-adds in task "large" and of 100 in task "small"
 SELECT mtl_register('costly', model_file('{"format": 1,
 	"architecture": {"type": "single_task"},
 	"features": [{"name": "v", "kind": "dense", "width": 100}],
-	"tasks": [{"name": "small", "type": "regression"}, {"name": "large", "type": "regression", "tower": {"hidden_units": [10000]}}]}',
+	"tasks": [{"name": "small", "type": "regression"}, {"name": "large", "type": "regression", "tower": {"hidden_units": [1000]}}]}',
 	f32('task.small.tower.logit.weight', '{1,100}', VARIADIC array_fill(0, '{100}')::real[]), f32('task.small.tower.logit.bias', '{1}', 0),
-	f32('task.large.tower.0.weight', '{10000,100}', VARIADIC array_fill(0, '{1000000}')::real[]),
-	f32('task.large.tower.0.bias', '{10000}', VARIADIC array_fill(0, '{10000}')::real[]),
-	f32('task.large.tower.logit.weight', '{1,10000}', VARIADIC array_fill(0, '{10000}')::real[]), f32('task.large.tower.logit.bias', '{1}', 0))::mtl_model);
+	f32('task.large.tower.0.weight', '{1000,100}', VARIADIC array_fill(0, '{100000}')::real[]),
+	f32('task.large.tower.0.bias', '{1000}', VARIADIC array_fill(0, '{1000}')::real[]),
+	f32('task.large.tower.logit.weight', '{1,1000}', VARIADIC array_fill(0, '{1000}')::real[]), f32('task.large.tower.logit.bias', '{1}', 0))::mtl_model);
 CREATE FUNCTION cost_of(expression text) RETURNS numeric LANGUAGE plpgsql AS $$
 DECLARE
 	plan json;
