@@ -461,8 +461,11 @@ AggregateCallsWalker(Node *node, List **calls)
 	{
 		Aggref	   *aggregate = (Aggref *) node;
 
+		if (DO_AGGSPLIT_COMBINE(aggregate->aggsplit))
+			return false;
+		*calls = FindBatchableCalls((Node *) aggregate->aggfilter, *calls);
 		/* with a filter, arguments are computed for the rows that pass it */
-		if (aggregate->aggfilter == NULL && !DO_AGGSPLIT_COMBINE(aggregate->aggsplit))
+		if (aggregate->aggfilter == NULL)
 			*calls = FindBatchableCalls((Node *) aggregate->args, *calls);
 		return false;
 	}
@@ -478,8 +481,11 @@ UseScoresInAggregates(Node *node, ScanTuple *tuple)
 	{
 		Aggref	   *aggregate = copyObject((Aggref *) node);
 
-		if (aggregate->aggfilter == NULL && !DO_AGGSPLIT_COMBINE(aggregate->aggsplit))
+		if (!DO_AGGSPLIT_COMBINE(aggregate->aggsplit))
+		{
+			aggregate->aggfilter = (Expr *) UseScores((Node *) aggregate->aggfilter, tuple);
 			aggregate->args = (List *) UseScores((Node *) aggregate->args, tuple);
+		}
 		return (Node *) aggregate;
 	}
 	return expression_tree_mutator(node, UseScoresInAggregates, (void *) tuple);
@@ -510,7 +516,8 @@ DropUnused(List *targetlist, int ncolumns, const Agg *agg)
 }
 
 /*
- * Scores that are arguments of aggregates are computed below the aggregation.
+ * Scores that are arguments of aggregates, or in their filters, are computed below
+ * the aggregation.
  */
 static void
 BatchAggregateArguments(Rewrite *rewrite, Agg *agg, const Reader *reader)

@@ -141,6 +141,8 @@ SELECT compare(query) AS result, query FROM (VALUES
 	('SELECT c, b, grouping(c), mtl_score(''batching'', ARRAY[coalesce(c, 9), coalesce(b, 9)], ''p'') FROM rows GROUP BY GROUPING SETS ((c, b), (c), (b), ())'),
 	('SELECT c, count(*) FROM rows GROUP BY c HAVING mtl_score(''batching'', ARRAY[c, avg(a)], ''p'') > 0.9 AND count(*) > 1'),
 	('SELECT c, avg(mtl_score(''batching'', r, ''p'')), max(mtl_score(''batching'', r, ''r'')), string_agg(s, mtl_score(''batching'', r, ''p'')::text ORDER BY id) FROM rows r GROUP BY c ORDER BY c'),
+	('SELECT c, count(*) FILTER (WHERE mtl_score(''batching'', r, ''p'') > 0.9), sum(a) FILTER (WHERE b > 2) FROM rows r GROUP BY c ORDER BY c'),
+	('SELECT count(*) FILTER (WHERE mtl_score(''batching'', r, ''p'') > 0.9), max(mtl_score(''batching'', r, ''p'')) FILTER (WHERE mtl_score(''batching'', r, ''p'') < 0.95) FROM rows r'),
 	('SELECT DISTINCT mtl_score(''batching'', ARRAY[b, c], ''p'') FROM rows ORDER BY 1'),
 	('SELECT id, rank() OVER (PARTITION BY c ORDER BY mtl_score(''batching'', r, ''p'') DESC, id) FROM rows r'),
 	('SELECT id, mtl_score(''batching'', ARRAY[a, lag(b, 1, 0) OVER (ORDER BY id)], ''p'') FROM rows'),
