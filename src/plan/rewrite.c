@@ -17,6 +17,7 @@
 #include "compat.h"
 #include "plan/batchable.h"
 #include "plan/plan_walk.h"
+#include "plan/reader.h"
 #include "plan/rewrite.h"
 #include "plan/score_node.h"
 
@@ -25,21 +26,6 @@ typedef struct Rewrite
 	PlannedStmt *statement;
 	int			last_node_id;
 } Rewrite;
-
-/* What is known of how the rows of a plan are asked for. */
-typedef struct Reader
-{
-	bool		reads_all;		/* to the end, if at all */
-	bool		stops_early;	/* perhaps before the end, as LIMIT does */
-	bool		goes_back;		/* marks a place and returns to it */
-
-	/*
-	 * Not NULL: exactly as many rows are asked for as these say, or all if there are
-	 * not so many.
-	 */
-	Node	   *limit_count;
-	Node	   *limit_offset;
-} Reader;
 
 static Plan *RewritePlan(Rewrite *rewrite, Plan *plan, Reader reader);
 
@@ -540,136 +526,6 @@ BatchAggregateArguments(Rewrite *rewrite, Agg *agg, const Reader *reader)
 	agg->plan.qual = (List *) UseScoresInAggregates((Node *) agg->plan.qual, &tuple);
 	DropUnused(spec.targetlist, tuple.ncolumns, agg);
 	agg->plan.lefttree = MakeNode(rewrite, child, &spec, reader, false);
-}
-
-/* ---------------------------------------------------------------- readers */
-
-/* What a reader is for a child that is read row by row as its parent is. */
-static Reader
-Unbounded(Reader reader)
-{
-	if (reader.limit_count)
-	{
-		reader.limit_count = NULL;
-		reader.limit_offset = NULL;
-		reader.stops_early = true;
-	}
-	return reader;
-}
-
-static Reader
-ReadsAll(void)
-{
-	Reader		reader = {0};
-
-	reader.reads_all = true;
-	return reader;
-}
-
-static Reader
-StopsEarly(void)
-{
-	Reader		reader = {0};
-
-	reader.stops_early = true;
-	return reader;
-}
-
-static Reader
-LimitReader(const Limit *limit, const Reader *parent)
-{
-	Reader		reader = StopsEarly();
-	List	   *bounds = list_make2(limit->limitCount, limit->limitOffset);
-
-	if (limit->limitCount == NULL)
-	{
-		/* OFFSET alone */
-		return Unbounded(*parent);
-	}
-	if (parent->stops_early || parent->limit_count ||
-		limit->limitOption != LIMIT_OPTION_COUNT ||
-		contain_subplans((Node *) bounds) || contain_volatile_functions((Node *) bounds))
-		return reader;
-	reader.limit_count = limit->limitCount;
-	reader.limit_offset = limit->limitOffset;
-	return reader;
-}
-
-/*
- * The reader of the outer (or only) child.
- */
-static Reader
-OuterReader(Plan *plan, Reader parent)
-{
-	Reader		reader = Unbounded(parent);
-
-	switch (nodeTag(plan))
-	{
-		case T_Limit:
-			return LimitReader((Limit *) plan, &parent);
-		case T_Sort:
-		case T_Hash:
-		case T_ModifyTable:
-			return ReadsAll();
-		case T_Agg:
-			if (((Agg *) plan)->aggstrategy == AGG_PLAIN || ((Agg *) plan)->aggstrategy == AGG_HASHED)
-				return ReadsAll();
-			break;
-		case T_Gather:
-		case T_GatherMerge:
-			/* workers go on until they are stopped */
-			reader.stops_early = false;
-			break;
-		case T_Result:
-			reader = parent;
-			if (plan->qual != NIL)
-				reader = Unbounded(reader);
-			return reader;
-		case T_Append:
-		case T_MergeAppend:
-			return reader;
-		case T_MergeJoin:
-			/* ends with the other side */
-			return StopsEarly();
-		case T_HashJoin:
-			/* not read if the other side is empty */
-			reader.reads_all = false;
-			break;
-		case T_WindowAgg:
-			if (((WindowAgg *) plan)->runCondition != NIL)
-				return StopsEarly();
-			break;
-		case T_Memoize:
-			if (((Memoize *) plan)->singlerow)
-				return StopsEarly();
-			break;
-		default:
-			break;
-	}
-	reader.goes_back = false;
-	return reader;
-}
-
-static Reader
-InnerReader(Plan *plan, Reader parent)
-{
-	Reader		reader = Unbounded(parent);
-	Join	   *join = (Join *) plan;
-
-	reader.goes_back = false;
-	switch (nodeTag(plan))
-	{
-		case T_NestLoop:
-			if (join->inner_unique || join->jointype == JOIN_SEMI || join->jointype == JOIN_ANTI)
-				return StopsEarly();
-			return reader;
-		case T_MergeJoin:
-			reader = StopsEarly();
-			reader.goes_back = !((MergeJoin *) plan)->skip_mark_restore;
-			return reader;
-		default:
-			return reader;
-	}
 }
 
 /* ------------------------------------------------------------------- walk */

@@ -47,6 +47,17 @@ typedef struct ScoreNodeSpec
 	Node	   *limit_offset;
 } ScoreNodeSpec;
 
+/* Positions in custom_private; each entry is a list of integers. */
+enum
+{
+	PRIVATE_SETTINGS,			/* mode, put_off_errors, bounded, has an offset */
+	PRIVATE_GROUPS,				/* number of calls of each group */
+	PRIVATE_KEPT				/* the child's columns that qual and target list see */
+};
+
+/* What the executor knows the node by. */
+extern const struct CustomScanMethods score_node_methods;
+
 /*
  * Builds the node.  Costs and what else a plan node has in common are for the
  * caller to set.
