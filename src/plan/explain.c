@@ -12,6 +12,7 @@
 #include "utils/snapmgr.h"
 
 #include "compat.h"
+#include EXPLAIN_FORMAT_HEADER
 #include "model/model_value.h"
 #include "plan/explain.h"
 #include "registry/lookup.h"

@@ -7,8 +7,10 @@
 
 #include "postgres.h"
 
-#include "commands/explain.h"
 #include "nodes/execnodes.h"
+
+#include "compat.h"
+#include EXPLAIN_STATE_HEADER
 
 /*
  * Adds models, their versions, and tasks; with ANALYZE also the rows that were

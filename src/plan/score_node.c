@@ -6,6 +6,7 @@
 
 #include "access/genam.h"
 #include "access/relscan.h"
+#include "common/int.h"
 #include "executor/executor.h"
 #include "miscadmin.h"
 #include "nodes/extensible.h"
