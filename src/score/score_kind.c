@@ -58,7 +58,7 @@ ScoreKindFind(Oid function)
 
 	if (symbol == NULL)
 		return NULL;
-	for (int i = 0; i < lengthof(kinds); i++)
+	for (int i = 0; i < (int) lengthof(kinds); i++)
 	{
 		FmgrInfo	info;
 
