@@ -80,27 +80,34 @@ COMMENT ON FUNCTION mtl_digest(mtl_model) IS 'SHA-256 of the model file, in hexa
 -- with one version, and the next query may find another one active.
 -- PARALLEL SAFE, with a name too: a worker reads the registry under the leader's snapshot and as the leader's role.
 --
--- COST 1000: the smallest model that is of use takes some ten thousand multiply-adds, about a microsecond, where a plain operator
--- takes a nanosecond; larger ones take more. So cheap filters run first, the score is computed after a sort and
--- LIMIT that do not need it, and parallel plans are considered early.
+-- SUPPORT: the planner asks for the cost of a call, which is computed from the model's multiply-adds and the width of its input where
+-- the model is a constant that the caller may read. So cheap filters run first, the score is computed after a sort and LIMIT that do
+-- not need it, and parallel plans are chosen as they should be.
+--
+-- COST 1000, for a model that is not known when the query is planned: one of a hundred thousand multiply-adds.
+
+-- VOLATILE, since the answer depends on what is registered; nobody but the planner can call it.
+CREATE FUNCTION mtl_score_support(internal) RETURNS internal
+	AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION mtl_score_support(internal) IS 'planner support for mtl_score and mtl_rank: what a call costs';
 
 CREATE FUNCTION mtl_score(model mtl_model, features "any") RETURNS real[]
-	AS 'MODULE_PATHNAME', 'mtl_score' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 1000;
+	AS 'MODULE_PATHNAME', 'mtl_score' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 1000 SUPPORT mtl_score_support;
 COMMENT ON FUNCTION mtl_score(mtl_model, "any") IS
 	'scores of a row (array, composite or jsonb) for every output of the model, in declared order';
 
 CREATE FUNCTION mtl_score(model text, features "any") RETURNS real[]
-	AS 'MODULE_PATHNAME', 'mtl_score' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 1000;
+	AS 'MODULE_PATHNAME', 'mtl_score' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 1000 SUPPORT mtl_score_support;
 COMMENT ON FUNCTION mtl_score(text, "any") IS
 	'scores of a row (array, composite or jsonb) for every output of a registered model, in declared order';
 
 CREATE FUNCTION mtl_score(model mtl_model, features "any", task text) RETURNS real
-	AS 'MODULE_PATHNAME', 'mtl_score_task' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 1000;
+	AS 'MODULE_PATHNAME', 'mtl_score_task' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 1000 SUPPORT mtl_score_support;
 COMMENT ON FUNCTION mtl_score(mtl_model, "any", text) IS
 	'score of a row (array, composite or jsonb) for one output of the model';
 
 CREATE FUNCTION mtl_score(model text, features "any", task text) RETURNS real
-	AS 'MODULE_PATHNAME', 'mtl_score_task' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 1000;
+	AS 'MODULE_PATHNAME', 'mtl_score_task' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 1000 SUPPORT mtl_score_support;
 COMMENT ON FUNCTION mtl_score(text, "any", text) IS
 	'score of a row (array, composite or jsonb) for one output of a registered model';
 
@@ -108,22 +115,22 @@ COMMENT ON FUNCTION mtl_score(text, "any", text) IS
 -- otherwise take the literal for a record, because the row matches record exactly; against "any" it is taken for a text.
 
 CREATE FUNCTION mtl_score(model mtl_model, context "any", candidate "any") RETURNS real[]
-	AS 'MODULE_PATHNAME', 'mtl_score_pair' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 1000;
+	AS 'MODULE_PATHNAME', 'mtl_score_pair' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 1000 SUPPORT mtl_score_support;
 COMMENT ON FUNCTION mtl_score(mtl_model, "any", "any") IS
 	'scores of two rows, whose columns are taken together, for every output of the model, in declared order';
 
 CREATE FUNCTION mtl_score(model text, context "any", candidate "any") RETURNS real[]
-	AS 'MODULE_PATHNAME', 'mtl_score_pair' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 1000;
+	AS 'MODULE_PATHNAME', 'mtl_score_pair' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 1000 SUPPORT mtl_score_support;
 COMMENT ON FUNCTION mtl_score(text, "any", "any") IS
 	'scores of two rows, whose columns are taken together, for every output of a registered model, in declared order';
 
 CREATE FUNCTION mtl_score(model mtl_model, context "any", candidate "any", task text) RETURNS real
-	AS 'MODULE_PATHNAME', 'mtl_score_pair_task' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 1000;
+	AS 'MODULE_PATHNAME', 'mtl_score_pair_task' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 1000 SUPPORT mtl_score_support;
 COMMENT ON FUNCTION mtl_score(mtl_model, "any", "any", text) IS
 	'score of two rows, whose columns are taken together, for one output of the model';
 
 CREATE FUNCTION mtl_score(model text, context "any", candidate "any", task text) RETURNS real
-	AS 'MODULE_PATHNAME', 'mtl_score_pair_task' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 1000;
+	AS 'MODULE_PATHNAME', 'mtl_score_pair_task' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 1000 SUPPORT mtl_score_support;
 COMMENT ON FUNCTION mtl_score(text, "any", "any", text) IS
 	'score of two rows, whose columns are taken together, for one output of a registered model';
 
@@ -135,20 +142,20 @@ COMMENT ON FUNCTION mtl_score(text, "any", "any", text) IS
 -- Labels as above: the value formula is arithmetic over the scores.
 
 CREATE FUNCTION mtl_rank(model mtl_model, features "any") RETURNS real
-	AS 'MODULE_PATHNAME', 'mtl_rank_score' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 1000;
+	AS 'MODULE_PATHNAME', 'mtl_rank_score' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 1000 SUPPORT mtl_score_support;
 COMMENT ON FUNCTION mtl_rank(mtl_model, "any") IS 'the value formula of the model over its scores of a row';
 
 CREATE FUNCTION mtl_rank(model text, features "any") RETURNS real
-	AS 'MODULE_PATHNAME', 'mtl_rank_score' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 1000;
+	AS 'MODULE_PATHNAME', 'mtl_rank_score' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 1000 SUPPORT mtl_score_support;
 COMMENT ON FUNCTION mtl_rank(text, "any") IS 'the value formula of a registered model over its scores of a row';
 
 CREATE FUNCTION mtl_rank(model mtl_model, features "any", weights jsonb) RETURNS real
-	AS 'MODULE_PATHNAME', 'mtl_rank_score_weights' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 1000;
+	AS 'MODULE_PATHNAME', 'mtl_rank_score_weights' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 1000 SUPPORT mtl_score_support;
 COMMENT ON FUNCTION mtl_rank(mtl_model, "any", jsonb) IS
 	'the value formula of the model, with these weights in place of its own, over its scores of a row';
 
 CREATE FUNCTION mtl_rank(model text, features "any", weights jsonb) RETURNS real
-	AS 'MODULE_PATHNAME', 'mtl_rank_score_weights' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 1000;
+	AS 'MODULE_PATHNAME', 'mtl_rank_score_weights' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 1000 SUPPORT mtl_score_support;
 COMMENT ON FUNCTION mtl_rank(text, "any", jsonb) IS
 	'the value formula of a registered model, with these weights in place of its own, over its scores of a row';
 

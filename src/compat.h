@@ -19,6 +19,15 @@
 
 #include "storage/proc.h"
 
+/* 18 gave EXPLAIN's state and its ways of printing headers of their own */
+#if PG_VERSION_NUM >= 180000
+#define EXPLAIN_STATE_HEADER "commands/explain_state.h"
+#define EXPLAIN_FORMAT_HEADER "commands/explain_format.h"
+#else
+#define EXPLAIN_STATE_HEADER "commands/explain.h"
+#define EXPLAIN_FORMAT_HEADER "commands/explain.h"
+#endif
+
 /* 17 moved the local transaction id into a struct */
 #if PG_VERSION_NUM >= 170000
 #define MyLocalTransactionId() (MyProc->vxid.lxid)

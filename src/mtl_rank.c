@@ -11,6 +11,7 @@
 #include "cache/model_cache.h"
 #include "engine/kernel.h"
 #include "model/model_value.h"
+#include "plan/hooks.h"
 #include "train/blas.h"
 
 MTL_RANK_MODULE_MAGIC;
@@ -45,6 +46,13 @@ CheckKernel(int *option, void **extra, GucSource source)
 void
 _PG_init(void)
 {
+	/* the user's own statements; scores are the same */
+	DefineCustomEnumVariable("mtl_rank.batching",
+							 "Whether plans compute scores for many rows at once.",
+							 "\"require\" makes it an error if a call cannot be.",
+							 &mtl_rank_batching, BATCHING_ON, mtl_rank_batching_options,
+							 PGC_USERSET, 0, NULL, NULL, NULL);
+
 	/* code that the server loads is the superuser's choice */
 	DefineCustomStringVariable("mtl_rank.blas_library",
 							   "OpenBLAS that training loads.",
@@ -73,4 +81,6 @@ _PG_init(void)
 							PGC_SUSET, GUC_UNIT_KB, NULL, NULL, NULL);
 
 	MarkGUCPrefixReserved("mtl_rank");
+
+	PlanHooksInstall();
 }

@@ -4,10 +4,14 @@
  */
 #include "postgres.h"
 
+#include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
+#include "miscadmin.h"
+#include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
+#include "utils/rls.h"
 
 #include "compat.h"
 #include "model/names.h"
@@ -20,6 +24,7 @@ typedef enum RegistryQuery
 {
 	QUERY_ACTIVE,				/* name -> model */
 	QUERY_VERSION,				/* name, version -> model */
+	QUERY_ACTIVE_VERSION,		/* name -> version */
 	QUERY_NAMES,				/* -> names */
 	QUERY_VERSIONS				/* name -> versions */
 } RegistryQuery;
@@ -39,6 +44,8 @@ static const char *const query_texts[NUM_QUERIES] = {
 	[QUERY_VERSION] =
 	"SELECT m.model::%1$s.mtl_model FROM %1$s.mtl_models m"
 	" WHERE m.name OPERATOR(pg_catalog.=) $1 AND m.version OPERATOR(pg_catalog.=) $2",
+	[QUERY_ACTIVE_VERSION] =
+	"SELECT a.version::pg_catalog.int4 FROM %1$s.mtl_active a WHERE a.name OPERATOR(pg_catalog.=) $1",
 	[QUERY_NAMES] =
 	"SELECT DISTINCT m.name FROM %1$s.mtl_models m ORDER BY 1",
 	[QUERY_VERSIONS] =
@@ -46,7 +53,7 @@ static const char *const query_texts[NUM_QUERIES] = {
 	" WHERE m.name OPERATOR(pg_catalog.=) $1 ORDER BY m.version"
 };
 
-static const int query_nargs[NUM_QUERIES] = {1, 2, 0, 1};
+static const int query_nargs[NUM_QUERIES] = {1, 2, 1, 0, 1};
 
 /*
  * Plans are kept for the session; plancache checks them against changes of the
@@ -156,8 +163,8 @@ NotFoundError(Oid schema, const char *name, const char *version)
 }
 
 /*
- * Splits "name@version"; returns the version's text, NULL if there is none.
- * Names have no @.
+ * Splits "name@version": the version's text, NULL if there is none, and its number,
+ * 0 if that is invalid.  Names have no @.
  */
 static char *
 SplitName(char *name, int *version)
@@ -166,18 +173,15 @@ SplitName(char *name, int *version)
 	char	   *end;
 	long		number;
 
+	*version = 0;
 	if (at == NULL)
 		return NULL;
 	*at++ = '\0';
 	errno = 0;
 	number = strtol(at, &end, 10);
-	if (!isdigit((unsigned char) *at) || *end != '\0' || errno != 0 ||
-		number < 1 || number > PG_INT32_MAX)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("invalid version \"%s\" of model \"%s\"", at, name),
-				 errhint("Name a version as \"%s@1\".", name)));
-	*version = number;
+	if (isdigit((unsigned char) *at) && *end == '\0' && errno == 0 &&
+		number >= 1 && number <= PG_INT32_MAX)
+		*version = number;
 	return at;
 }
 
@@ -185,11 +189,16 @@ Datum
 RegistryLookup(Oid schema, const char *full_name)
 {
 	char	   *name = pstrdup(full_name);
-	int			version = 0;
+	int			version;
 	char	   *version_text = SplitName(name, &version);
 	Datum		model;
 	bool		isnull;
 
+	if (version_text && version == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("invalid version \"%s\" of model \"%s\"", version_text, name),
+				 errhint("Name a version as \"%s@1\".", name)));
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
 	if (RunQuery(version_text ? QUERY_VERSION : QUERY_ACTIVE, schema, name, version, 1) == 0)
@@ -201,4 +210,63 @@ RegistryLookup(Oid schema, const char *full_name)
 	SPI_finish();
 	pfree(name);
 	return model;
+}
+
+/*
+ * Whether reading a table of the registry cannot fail for lack of rights.  Policies
+ * may call any function, so where they hold nothing is read for information alone.
+ */
+static bool
+MayPeek(Oid schema, const char *table)
+{
+	Oid			relation = get_relname_relid(table, schema);
+
+	return OidIsValid(relation) && get_rel_relkind(relation) == RELKIND_RELATION &&
+		pg_class_aclcheck(relation, GetUserId(), ACL_SELECT) == ACLCHECK_OK &&
+		check_enable_rls(relation, InvalidOid, true) != RLS_ENABLED;
+}
+
+/*
+ * The single value of a query that may find no row, in the caller's context.
+ */
+static bool
+PeekValue(RegistryQuery query, Oid schema, const char *name, int version, bool byval, Datum *value)
+{
+	bool		found;
+	bool		isnull = true;
+
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "SPI_connect failed");
+	found = RunQuery(query, schema, name, version, 1) > 0;
+	if (found)
+		*value = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull);
+	if (!isnull)
+		*value = SPI_datumTransfer(*value, byval, byval ? sizeof(int32) : -1);
+	SPI_finish();
+	return !isnull;
+}
+
+bool
+RegistryActiveVersion(Oid schema, const char *name, int *version)
+{
+	Datum		value;
+
+	if (!MayPeek(schema, "mtl_active") ||
+		!PeekValue(QUERY_ACTIVE_VERSION, schema, name, 0, true, &value))
+		return false;
+	*version = DatumGetInt32(value);
+	return true;
+}
+
+bool
+RegistryPeek(Oid schema, const char *full_name, Datum *model)
+{
+	char	   *name = pstrdup(full_name);
+	int			version;
+	bool		has_version = SplitName(name, &version) != NULL;
+
+	if ((has_version && version == 0) || !MayPeek(schema, "mtl_models") ||
+		(!has_version && !MayPeek(schema, "mtl_active")))
+		return false;
+	return PeekValue(has_version ? QUERY_VERSION : QUERY_ACTIVE, schema, name, version, false, model);
 }

@@ -16,4 +16,15 @@
  */
 extern Datum RegistryLookup(Oid schema, const char *name);
 
+/*
+ * The active version of a name, for information: false, never an error, where there
+ * is none or the current user may not read the registry.
+ */
+extern bool RegistryActiveVersion(Oid schema, const char *name, int *version);
+
+/*
+ * The same for its model; also for "name@version".
+ */
+extern bool RegistryPeek(Oid schema, const char *name, Datum *model);
+
 #endif							/* MTL_RANK_LOOKUP_H */

@@ -129,39 +129,71 @@ ModelArgumentCreate(FunctionCallInfo fcinfo)
 }
 
 /*
+ * The header of a value, which is not read further than that.
+ */
+static const MtlModel *
+ReadHeader(Datum value)
+{
+	struct varlena *plain = (struct varlena *) DatumGetPointer(value);
+
+	if (VARATT_IS_4B_U(plain))
+		return (const MtlModel *) plain;
+	return (const MtlModel *) PG_DETOAST_DATUM_SLICE(value, 0, MTL_MODEL_HEADER_SIZE - VARHDRSZ);
+}
+
+/*
+ * Loads the whole value into the cache; pinned.
+ */
+static LoadedModel *
+LoadModel(Datum value)
+{
+	MtlModel   *whole = DatumGetMtlModelP(value);
+	LoadedModel *model;
+
+	MtlModelCheck(whole);
+	CheckModelSize(whole->file_size);
+	model = LoadedModelCreate(whole->file, whole->file_size, whole->digest);
+	ModelCacheAdd(model);
+	if ((Pointer) whole != DatumGetPointer(value))
+		pfree(whole);
+	return model;
+}
+
+/*
  * Makes the model of this value the argument's: from the cache, if the digest in
  * its header is there, else by loading the whole value.
  */
 static void
 UseModelValue(ModelArgument *argument, Datum value)
 {
-	struct varlena *plain = (struct varlena *) DatumGetPointer(value);
-	const MtlModel *header;
+	const MtlModel *header = ReadHeader(value);
 	LoadedModel *model;
 
-	if (VARATT_IS_4B_U(plain))
-		header = (const MtlModel *) plain;
-	else
-		header = (const MtlModel *) PG_DETOAST_DATUM_SLICE(value, 0, MTL_MODEL_HEADER_SIZE - VARHDRSZ);
 	MtlModelCheckHeader(header, toast_raw_datum_size(value));
-
 	if (argument->model &&
 		memcmp(argument->model->digest, header->digest, MTL_DIGEST_SIZE) == 0)
 		return;
 	model = ModelCachePin(header->digest);
 	if (model == NULL)
-	{
-		MtlModel   *whole = DatumGetMtlModelP(value);
-
-		MtlModelCheck(whole);
-		CheckModelSize(whole->file_size);
-		model = LoadedModelCreate(whole->file, whole->file_size, whole->digest);
-		ModelCacheAdd(model);
-		if ((Pointer) whole != DatumGetPointer(value))
-			pfree(whole);
-	}
+		model = LoadModel(value);
 	UnpinModel(argument);
 	argument->model = model;
+}
+
+LoadedModel *
+ModelPeek(Datum value)
+{
+	const MtlModel *header = ReadHeader(value);
+	LoadedModel *model;
+
+	MtlModelCheckHeader(header, toast_raw_datum_size(value));
+	model = ModelCachePin(header->digest);
+
+	/* what would not stay in the cache would be loaded for each question anew */
+	if (model == NULL && header->file_size <= (uint64) mtl_rank_max_model_size * 1024 &&
+		header->file_size <= (uint64) mtl_rank_cache_size * 1024 / 4)
+		model = LoadModel(value);
+	return model;
 }
 
 static void

@@ -33,4 +33,10 @@ extern LoadedModel *ModelArgumentGet(ModelArgument *argument, FunctionCallInfo f
  */
 extern MtlModel *ModelArgumentValue(FunctionCallInfo fcinfo);
 
+/*
+ * For the planner: the model of a value, pinned, or NULL if it is not in the cache
+ * and should not be loaded into it.  No error for what scoring would refuse.
+ */
+extern LoadedModel *ModelPeek(Datum value);
+
 #endif							/* MTL_RANK_MODEL_ARGUMENT_H */

@@ -15,26 +15,22 @@
 #include "model/json_reader.h"
 #include "model/value.h"
 #include "score/score_call.h"
+#include "score/score_kind.h"
 
 MTL_FUNCTION(mtl_rank_score);
 MTL_FUNCTION(mtl_rank_score_weights);
 
-/* What the call site keeps: the formula, and the argument that it came from. */
-typedef struct RankExtra
-{
-	const RankFormula *formula;
-	Jsonb	   *weights;		/* NULL: the model's own */
-} RankExtra;
-
+/*
+ * The terms of a formula, in the order of the outputs.
+ */
 static void
-SelectTerms(ScoreCall *call, const RankFormula *formula)
+WantTerms(const LoadedModel *model, const RankFormula *formula, ScoreWanted *wanted)
 {
-	int		   *ops = palloc(sizeof(int) * formula->nterms);
-
+	wanted->nops = formula->nterms;
+	wanted->ops = palloc(sizeof(int) * formula->nterms);
 	for (int i = 0; i < formula->nterms; i++)
-		ops[i] = call->model->output_ops[formula->outputs[i]];
-	ScoreCallSelect(call, formula->nterms, ops);
-	pfree(ops);
+		wanted->ops[i] = model->output_ops[formula->outputs[i]];
+	wanted->formula = formula;
 }
 
 /*
@@ -80,24 +76,23 @@ ApplyFormula(const Contract *contract, const RankFormula *formula, const float *
 	return (float4) value;
 }
 
-static Datum
-Rank(FunctionCallInfo fcinfo, ScoreCall *call)
+Datum
+RankResult(const LoadedModel *model, const ScoreWanted *wanted, const float *const *scores)
 {
-	const RankExtra *extra = call->extra;
-
-	PG_RETURN_FLOAT4(ApplyFormula(call->model->contract, extra->formula, ScoreCallRun(call, fcinfo)));
+	PG_RETURN_FLOAT4(ApplyFormula(model->contract, wanted->formula, scores));
 }
 
-static void
-KeepFormula(ScoreCall *call, const RankFormula *formula, Jsonb *weights)
+void
+SelectRank(const LoadedModel *model, Datum option, ScoreWanted *wanted)
 {
-	RankExtra  *extra;
+	const RankFormula *formula = model->contract->rank;
 
-	SelectTerms(call, formula);
-	extra = MemoryContextAlloc(call->context, sizeof(RankExtra));
-	extra->formula = formula;
-	extra->weights = weights;
-	call->extra = extra;
+	if (formula == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("model has no rank formula"),
+				 errhint("Give weights, as in mtl_rank(model, features, '{\"task\": 1}').")));
+	WantTerms(model, formula, wanted);
 }
 
 /* mtl_rank(model, features) */
@@ -106,18 +101,8 @@ mtl_rank_score(PG_FUNCTION_ARGS)
 {
 	ScoreCall  *call = ScoreCallGet(fcinfo, false);
 
-	if (call->extra == NULL)
-	{
-		const RankFormula *formula = call->model->contract->rank;
-
-		if (formula == NULL)
-			ereport(ERROR,
-					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					 errmsg("model has no rank formula"),
-					 errhint("Give weights, as in mtl_rank(model, features, '{\"task\": 1}').")));
-		KeepFormula(call, formula, NULL);
-	}
-	return Rank(fcinfo, call);
+	ScoreCallWant(call, SelectRank, NULL);
+	return RankResult(call->model, &call->wanted, ScoreCallRun(call, fcinfo));
 }
 
 /*
@@ -152,21 +137,17 @@ CheckWeights(Jsonb *weights)
 	}
 }
 
-static void
-ParseWeights(ScoreCall *call, Jsonb *weights)
+void
+SelectWeightedRank(const LoadedModel *model, Datum option, ScoreWanted *wanted)
 {
-	const Contract *contract = call->model->contract;
-	MemoryContext caller;
-	RankFormula *formula;
+	const Contract *contract = model->contract;
+	Jsonb	   *weights = DatumGetJsonbP(option);
 
 	CheckWeights(weights);
-	ScoreCallReset(call);
-	caller = MemoryContextSwitchTo(call->context);
-	formula = RankFormulaParse(contract, JsonRoot(weights), "weights",
-							   contract->rank && contract->rank->product);
-	weights = (Jsonb *) memcpy(palloc(VARSIZE(weights)), weights, VARSIZE(weights));
-	MemoryContextSwitchTo(caller);
-	KeepFormula(call, formula, weights);
+	WantTerms(model,
+			  RankFormulaParse(contract, JsonRoot(weights), "weights",
+							   contract->rank && contract->rank->product),
+			  wanted);
 }
 
 /* mtl_rank(model, features, weights): the model's form, other weights */
@@ -174,12 +155,9 @@ Datum
 mtl_rank_score_weights(PG_FUNCTION_ARGS)
 {
 	ScoreCall  *call = ScoreCallGet(fcinfo, false);
-	const RankExtra *extra = call->extra;
 	Jsonb	   *weights = PG_GETARG_JSONB_P(2);
 
-	if (extra == NULL || VARSIZE(extra->weights) != VARSIZE(weights) ||
-		memcmp(extra->weights, weights, VARSIZE(weights)) != 0)
-		ParseWeights(call, weights);
+	ScoreCallWant(call, SelectWeightedRank, weights);
 	PG_FREE_IF_COPY(weights, 2);
-	return Rank(fcinfo, call);
+	return RankResult(call->model, &call->wanted, ScoreCallRun(call, fcinfo));
 }

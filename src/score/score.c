@@ -11,55 +11,66 @@
 
 #include "compat.h"
 #include "score/score_call.h"
+#include "score/score_kind.h"
 
 MTL_FUNCTION(mtl_score);
 MTL_FUNCTION(mtl_score_task);
 MTL_FUNCTION(mtl_score_pair);
 MTL_FUNCTION(mtl_score_pair_task);
 
-/*
- * Every output, in declared order.
- */
+/* Every output, in declared order. */
+void
+SelectAllScores(const LoadedModel *model, Datum option, ScoreWanted *wanted)
+{
+	wanted->nops = model->contract->noutputs;
+	wanted->ops = model->output_ops;
+	wanted->formula = NULL;
+}
+
+Datum
+AllScoresResult(const LoadedModel *model, const ScoreWanted *wanted, const float *const *scores)
+{
+	Datum	   *elements = palloc(sizeof(Datum) * wanted->nops);
+
+	for (int i = 0; i < wanted->nops; i++)
+		elements[i] = Float4GetDatum(scores[i][0]);
+	PG_RETURN_ARRAYTYPE_P(construct_array(elements, wanted->nops, FLOAT4OID,
+										  sizeof(float4), true, TYPALIGN_INT));
+}
+
+/* One output; the option is its name. */
+void
+SelectTaskScore(const LoadedModel *model, Datum option, ScoreWanted *wanted)
+{
+	int			output = ContractOutput(model->contract, TextDatumGetCString(option));
+
+	wanted->nops = 1;
+	wanted->ops = &model->output_ops[output];
+	wanted->formula = NULL;
+}
+
+Datum
+TaskScoreResult(const LoadedModel *model, const ScoreWanted *wanted, const float *const *scores)
+{
+	PG_RETURN_FLOAT4(scores[0][0]);
+}
+
 static Datum
 ScoreAll(FunctionCallInfo fcinfo, bool pair)
 {
 	ScoreCall  *call = ScoreCallGet(fcinfo, pair);
-	int			noutputs = call->model->contract->noutputs;
-	const float *const *scores;
-	Datum	   *elements;
 
-	if (call->selection == NULL)
-		ScoreCallSelect(call, noutputs, call->model->output_ops);
-	scores = ScoreCallRun(call, fcinfo);
-
-	elements = palloc(sizeof(Datum) * noutputs);
-	for (int i = 0; i < noutputs; i++)
-		elements[i] = Float4GetDatum(scores[i][0]);
-	PG_RETURN_ARRAYTYPE_P(construct_array(elements, noutputs, FLOAT4OID,
-										  sizeof(float4), true, TYPALIGN_INT));
+	ScoreCallWant(call, SelectAllScores, NULL);
+	return AllScoresResult(call->model, &call->wanted, ScoreCallRun(call, fcinfo));
 }
 
-/*
- * One output; extra is the name that was selected.
- */
 static Datum
 ScoreTask(FunctionCallInfo fcinfo, bool pair, const text *task)
 {
 	ScoreCall  *call = ScoreCallGet(fcinfo, pair);
-	const text *selected = call->extra;
 
-	if (selected == NULL || VARSIZE_ANY_EXHDR(selected) != VARSIZE_ANY_EXHDR(task) ||
-		memcmp(VARDATA_ANY(selected), VARDATA_ANY(task), VARSIZE_ANY_EXHDR(task)) != 0)
-	{
-		int			output;
-
-		ScoreCallReset(call);
-		output = ContractOutput(call->model->contract, text_to_cstring(task));
-		ScoreCallSelect(call, 1, &call->model->output_ops[output]);
-		call->extra = MemoryContextAlloc(call->context, VARSIZE_ANY(task));
-		memcpy(call->extra, task, VARSIZE_ANY(task));
-	}
-	PG_RETURN_FLOAT4(ScoreCallRun(call, fcinfo)[0][0]);
+	ScoreCallWant(call, SelectTaskScore, task);
+	return TaskScoreResult(call->model, &call->wanted, ScoreCallRun(call, fcinfo));
 }
 
 /* mtl_score(model, features) */

@@ -44,6 +44,14 @@ CreateCallSite(FunctionCallInfo fcinfo, bool pair)
 	return site;
 }
 
+static void
+ForgetSelection(ScoreCall *call)
+{
+	call->selection = NULL;
+	call->option = NULL;
+	MemoryContextReset(call->context);
+}
+
 /*
  * Makes the call site ready for a model.
  */
@@ -52,7 +60,7 @@ UseModel(CallSite *site, LoadedModel *model)
 {
 	const InputLayout *layout = model->layout;
 
-	ScoreCallReset(&site->call);
+	ForgetSelection(&site->call);
 	site->call.model = NULL;
 	MemoryContextReset(site->model_context);
 	site->source = FeatureSourceCreate(model->encoder, site->feature_types[0],
@@ -82,14 +90,6 @@ ScoreCallGet(FunctionCallInfo fcinfo, bool pair)
 }
 
 void
-ScoreCallReset(ScoreCall *call)
-{
-	call->selection = NULL;
-	call->extra = NULL;
-	MemoryContextReset(call->context);
-}
-
-void
 ScoreCallSelect(ScoreCall *call, int nops, const int *ops)
 {
 	CallSite   *site = (CallSite *) call;
@@ -100,6 +100,25 @@ ScoreCallSelect(ScoreCall *call, int nops, const int *ops)
 	site->results = palloc(sizeof(float *) * nops);
 	call->selection = selection;
 	MemoryContextSwitchTo(caller);
+}
+
+void
+ScoreCallWant(ScoreCall *call,
+			  void (*select) (const LoadedModel *model, Datum option, ScoreWanted *wanted),
+			  const void *option)
+{
+	MemoryContext caller;
+
+	if (call->selection && ScoreOptionsEqual(call->option, option))
+		return;
+
+	ForgetSelection(call);
+	caller = MemoryContextSwitchTo(call->context);
+	select(call->model, PointerGetDatum(option), &call->wanted);
+	if (option)
+		call->option = ScoreOptionCopy(option);
+	MemoryContextSwitchTo(caller);
+	ScoreCallSelect(call, call->wanted.nops, call->wanted.ops);
 }
 
 const float *const *

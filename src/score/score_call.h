@@ -9,7 +9,7 @@
 
 #include "fmgr.h"
 
-#include "cache/loaded_model.h"
+#include "score/score_kind.h"
 
 typedef struct ScoreCall
 {
@@ -21,9 +21,11 @@ typedef struct ScoreCall
 	 */
 	Selection  *selection;
 
-	/* The function's own, allocated in context; forgotten with the selection. */
-	void	   *extra;
-	MemoryContext context;
+	/* Set by ScoreCallWant() */
+	ScoreWanted wanted;
+	void	   *option;			/* that it was given; NULL: none */
+
+	MemoryContext context;		/* of all this */
 } ScoreCall;
 
 /*
@@ -35,8 +37,13 @@ extern ScoreCall *ScoreCallGet(FunctionCallInfo fcinfo, bool pair);
 /* Says which operations of the network to compute from now on. */
 extern void ScoreCallSelect(ScoreCall *call, int nops, const int *ops);
 
-/* Forgets selection and extra. */
-extern void ScoreCallReset(ScoreCall *call);
+/*
+ * Has select read an option, which is a text or a jsonb, and selects what it wants;
+ * unless that was done already.
+ */
+extern void ScoreCallWant(ScoreCall *call,
+						  void (*select) (const LoadedModel *model, Datum option, ScoreWanted *wanted),
+						  const void *option);
 
 /*
  * Encodes the row of the arguments and computes the selected operations: result i

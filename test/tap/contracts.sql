@@ -109,6 +109,7 @@ SELECT results_eq(
 		('mtl_score(text,"any","any")', 's', true, 's', true, 'c'),
 		('mtl_score(text,"any","any",text)', 's', true, 's', true, 'c'),
 		('mtl_score(text,"any",text)', 's', true, 's', true, 'c'),
+		('mtl_score_support(internal)', 'v', true, 's', false, 'c'),
 		('mtl_sums_combine(internal,internal)', 'i', false, 's', false, 'c'),
 		('mtl_sums_deserialize(bytea,internal)', 'i', true, 's', false, 'c'),
 		('mtl_sums_serialize(internal)', 'i', true, 's', false, 'c'),

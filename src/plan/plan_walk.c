@@ -1,0 +1,252 @@
+/*
+ * plan_walk.c
+ *	  Questions to a finished plan that the server has no functions for.
+ */
+#include "postgres.h"
+
+#include "access/transam.h"
+#include "miscadmin.h"
+#include "nodes/nodeFuncs.h"
+#include "optimizer/clauses.h"
+#include "optimizer/optimizer.h"
+
+#include "compat.h"
+#include "plan/plan_walk.h"
+
+List *
+PlanChildren(Plan *plan)
+{
+	List	   *children = NIL;
+
+	if (plan->lefttree)
+		children = lappend(children, plan->lefttree);
+	if (plan->righttree)
+		children = lappend(children, plan->righttree);
+	switch (nodeTag(plan))
+	{
+		case T_Append:
+			return list_concat(children, ((Append *) plan)->appendplans);
+		case T_MergeAppend:
+			return list_concat(children, ((MergeAppend *) plan)->mergeplans);
+		case T_BitmapAnd:
+			return list_concat(children, ((BitmapAnd *) plan)->bitmapplans);
+		case T_BitmapOr:
+			return list_concat(children, ((BitmapOr *) plan)->bitmapplans);
+		case T_CustomScan:
+			return list_concat(children, ((CustomScan *) plan)->custom_plans);
+		case T_SubqueryScan:
+			return lappend(children, ((SubqueryScan *) plan)->subplan);
+		default:
+			return children;
+	}
+}
+
+List *
+PlanExpressions(Plan *plan)
+{
+	List	   *list = list_make2(plan->targetlist, plan->qual);
+
+	switch (nodeTag(plan))
+	{
+		case T_SampleScan:
+			return lappend(list, ((SampleScan *) plan)->tablesample);
+		case T_IndexScan:
+			list = lappend(list, ((IndexScan *) plan)->indexqual);
+			list = lappend(list, ((IndexScan *) plan)->indexqualorig);
+			list = lappend(list, ((IndexScan *) plan)->indexorderby);
+			return lappend(list, ((IndexScan *) plan)->indexorderbyorig);
+		case T_IndexOnlyScan:
+			list = lappend(list, ((IndexOnlyScan *) plan)->indexqual);
+			list = lappend(list, ((IndexOnlyScan *) plan)->recheckqual);
+			return lappend(list, ((IndexOnlyScan *) plan)->indexorderby);
+		case T_BitmapIndexScan:
+			return lappend(list, ((BitmapIndexScan *) plan)->indexqual);
+		case T_BitmapHeapScan:
+			return lappend(list, ((BitmapHeapScan *) plan)->bitmapqualorig);
+		case T_TidScan:
+			return lappend(list, ((TidScan *) plan)->tidquals);
+		case T_TidRangeScan:
+			return lappend(list, ((TidRangeScan *) plan)->tidrangequals);
+		case T_FunctionScan:
+			return lappend(list, ((FunctionScan *) plan)->functions);
+		case T_TableFuncScan:
+			return lappend(list, ((TableFuncScan *) plan)->tablefunc);
+		case T_ValuesScan:
+			return lappend(list, ((ValuesScan *) plan)->values_lists);
+		case T_ForeignScan:
+			list = lappend(list, ((ForeignScan *) plan)->fdw_exprs);
+			return lappend(list, ((ForeignScan *) plan)->fdw_recheck_quals);
+		case T_CustomScan:
+			return lappend(list, ((CustomScan *) plan)->custom_exprs);
+		case T_NestLoop:
+			return lappend(list, ((NestLoop *) plan)->join.joinqual);
+		case T_MergeJoin:
+			list = lappend(list, ((MergeJoin *) plan)->mergeclauses);
+			return lappend(list, ((MergeJoin *) plan)->join.joinqual);
+		case T_HashJoin:
+			list = lappend(list, ((HashJoin *) plan)->hashclauses);
+			list = lappend(list, ((HashJoin *) plan)->hashkeys);
+			return lappend(list, ((HashJoin *) plan)->join.joinqual);
+		case T_Hash:
+			return lappend(list, ((Hash *) plan)->hashkeys);
+		case T_Memoize:
+			return lappend(list, ((Memoize *) plan)->param_exprs);
+		case T_Result:
+			return lappend(list, ((Result *) plan)->resconstantqual);
+		case T_Limit:
+			list = lappend(list, ((Limit *) plan)->limitOffset);
+			return lappend(list, ((Limit *) plan)->limitCount);
+		case T_WindowAgg:
+			list = lappend(list, ((WindowAgg *) plan)->runCondition);
+			list = lappend(list, ((WindowAgg *) plan)->startOffset);
+			return lappend(list, ((WindowAgg *) plan)->endOffset);
+		case T_ModifyTable:
+			list = lappend(list, ((ModifyTable *) plan)->returningLists);
+			list = lappend(list, ((ModifyTable *) plan)->withCheckOptionLists);
+			list = lappend(list, ((ModifyTable *) plan)->onConflictSet);
+			list = lappend(list, ((ModifyTable *) plan)->onConflictWhere);
+			return lappend(list, ((ModifyTable *) plan)->mergeActionLists);
+		default:
+			return list;
+	}
+}
+
+/* ---------------------------------------------------------------- effects */
+
+typedef struct SubplanSearch
+{
+	const PlannedStmt *statement;
+	bool		found;
+} SubplanSearch;
+
+static Plan *
+SubplanOf(const PlannedStmt *statement, int id)
+{
+	return list_nth(statement->subplans, id - 1);
+}
+
+static bool
+SubplanEffectsWalker(Node *node, SubplanSearch *search)
+{
+	if (node == NULL)
+		return false;
+	if (IsA(node, SubPlan) &&
+		PlanHasEffects(search->statement, SubplanOf(search->statement, ((SubPlan *) node)->plan_id)))
+		return true;
+	return expression_tree_walker(node, SubplanEffectsWalker, (void *) search);
+}
+
+bool
+PlanHasEffects(const PlannedStmt *statement, Plan *plan)
+{
+	SubplanSearch search = {statement, false};
+	ListCell   *cell;
+
+	check_stack_depth();
+	if (plan == NULL)
+		return false;
+	if (IsA(plan, ModifyTable) || IsA(plan, LockRows))
+		return true;
+	foreach(cell, PlanExpressions(plan))
+		if (contain_volatile_functions(lfirst(cell)) || SubplanEffectsWalker(lfirst(cell), &search))
+			return true;
+	if (SubplanEffectsWalker((Node *) plan->initPlan, &search))
+		return true;
+	if (IsA(plan, CteScan) && PlanHasEffects(statement, SubplanOf(statement, ((CteScan *) plan)->ctePlanId)))
+		return true;
+	foreach(cell, PlanChildren(plan))
+		if (PlanHasEffects(statement, lfirst(cell)))
+			return true;
+	return false;
+}
+
+/* ----------------------------------------------------------------- errors */
+
+/*
+ * Aggregates of the server finish without an error once they have their input;
+ * anything else must be leakproof.
+ */
+static bool
+ExpressionCanRaise(Node *expression)
+{
+	if (expression == NULL)
+		return false;
+	if (IsA(expression, List))
+	{
+		ListCell   *cell;
+
+		foreach(cell, (List *) expression)
+			if (ExpressionCanRaise(lfirst(cell)))
+				return true;
+		return false;
+	}
+	if (IsA(expression, TargetEntry))
+		return ExpressionCanRaise((Node *) ((TargetEntry *) expression)->expr);
+	if (IsA(expression, Aggref))
+		return ((Aggref *) expression)->aggfnoid >= FirstNormalObjectId;
+	return contain_leaked_vars(expression);
+}
+
+bool
+PlanCanRaise(const PlannedStmt *statement, Plan *plan)
+{
+	bool		before_first_row = false;
+	ListCell   *cell;
+
+	check_stack_depth();
+	switch (nodeTag(plan))
+	{
+		case T_Sort:
+		case T_Hash:
+			before_first_row = true;
+			break;
+		case T_Agg:
+			before_first_row = ((Agg *) plan)->aggstrategy == AGG_HASHED || ((Agg *) plan)->aggstrategy == AGG_PLAIN;
+			break;
+		case T_Gather:
+		case T_GatherMerge:
+			/* workers read ahead anyway */
+			before_first_row = true;
+			break;
+		case T_Result:
+		case T_Append:
+		case T_MergeAppend:
+		case T_SubqueryScan:
+		case T_SeqScan:
+		case T_SampleScan:
+		case T_IndexScan:
+		case T_IndexOnlyScan:
+		case T_BitmapHeapScan:
+		case T_BitmapIndexScan:
+		case T_BitmapAnd:
+		case T_BitmapOr:
+		case T_TidScan:
+		case T_TidRangeScan:
+		case T_ValuesScan:
+		case T_CteScan:
+		case T_WorkTableScan:
+		case T_NestLoop:
+		case T_MergeJoin:
+		case T_HashJoin:
+		case T_Material:
+		case T_Unique:
+		case T_Limit:
+			break;
+		case T_FunctionScan:
+			/* the function has run to its end */
+			return ExpressionCanRaise((Node *) plan->targetlist) || ExpressionCanRaise((Node *) plan->qual);
+		default:
+			return true;
+	}
+	foreach(cell, PlanExpressions(plan))
+		if (ExpressionCanRaise(lfirst(cell)))
+			return true;
+	if (IsA(plan, CteScan) && PlanCanRaise(statement, SubplanOf(statement, ((CteScan *) plan)->ctePlanId)))
+		return true;
+	if (before_first_row)
+		return false;
+	foreach(cell, PlanChildren(plan))
+		if (PlanCanRaise(statement, lfirst(cell)))
+			return true;
+	return false;
+}

@@ -1,0 +1,30 @@
+/*
+ * plan_walk.h
+ *	  Questions to a finished plan that the server has no functions for.
+ */
+#ifndef MTL_RANK_PLAN_WALK_H
+#define MTL_RANK_PLAN_WALK_H
+
+#include "postgres.h"
+
+#include "nodes/plannodes.h"
+
+/* Plans directly below, in any of a node's fields. */
+extern List *PlanChildren(Plan *plan);
+
+/* All expressions that a node itself evaluates. */
+extern List *PlanExpressions(Plan *plan);
+
+/*
+ * Whether reading more rows of a plan has effects that can be noticed: volatile
+ * functions, locks on rows, changes.  Subplans are looked into.
+ */
+extern bool PlanHasEffects(const PlannedStmt *statement, Plan *plan);
+
+/*
+ * Whether reading more rows of a plan than are asked for can raise an error, or
+ * compute scores.  What a node does before its first row comes out does not count.
+ */
+extern bool PlanCanRaise(const PlannedStmt *statement, Plan *plan);
+
+#endif							/* MTL_RANK_PLAN_WALK_H */

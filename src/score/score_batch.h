@@ -1,0 +1,60 @@
+/*
+ * score_batch.h
+ *	  Calls over the same model and features, for many rows at once.
+ *
+ * The caller adds rows with ScoreBatchEncode(), computes them with one
+ * ScoreBatchRun(), and takes the results with ScoreBatchResult(), row by row.  They
+ * are the bits, or the error, that the call by itself gives for the row: a row
+ * whose numbers leave their range raises its error when its result is asked for,
+ * not before.
+ */
+#ifndef MTL_RANK_SCORE_BATCH_H
+#define MTL_RANK_SCORE_BATCH_H
+
+#include "postgres.h"
+
+#include "nodes/primnodes.h"
+
+typedef struct ScoreBatch ScoreBatch;
+
+/*
+ * Prepares for calls of scoring functions whose model and features are the same;
+ * their options may differ.  Allocated in the current context, which also keeps the
+ * model pinned.
+ */
+extern ScoreBatch *ScoreBatchCreate(int ncalls, FuncExpr *const *calls);
+
+/*
+ * Begins a batch: the model, not null, and the option of each call (ignored where
+ * it takes none).  A call whose option is null has the result null.  Returns the
+ * number of rows that the batch can have within memory bytes, at least 1 and at most
+ * MTL_MAX_BATCH; 0 if all results are null.
+ */
+extern int	ScoreBatchBegin(ScoreBatch *batch, Datum model, const NullableDatum *options, Size memory);
+
+/*
+ * Encodes features, not null, as the given row of the batch.  Temporary memory is
+ * taken from the current context.  After an error that ScoreErrorIsData() tells, the
+ * same row may be encoded again.
+ */
+extern void ScoreBatchEncode(ScoreBatch *batch, int row, Datum features, Datum second_features);
+
+/* Computes all rows up to nrows. */
+extern void ScoreBatchRun(ScoreBatch *batch, int nrows);
+
+/*
+ * The result of a call for a row, in the current context.  The rights to use a
+ * model by its name are checked again when the user or the statement is another
+ * one, as with a cursor.
+ */
+extern Datum ScoreBatchResult(ScoreBatch *batch, int call, int row, bool *isnull);
+
+/*
+ * Inside PG_CATCH: whether the error is about a value that was given, as those of
+ * the encoder and the engine are.  Where no code but theirs, and functions without
+ * side effects, can have raised it, it may be flushed and its row tried again; a
+ * cancellation, lack of memory and the like are not of this kind.
+ */
+extern bool ScoreErrorIsData(void);
+
+#endif							/* MTL_RANK_SCORE_BATCH_H */

@@ -1,0 +1,151 @@
+/*
+ * support.c
+ *	  What the planner is told about scoring functions: the cost of a call.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "catalog/pg_type.h"
+#include "fmgr.h"
+#include "miscadmin.h"
+#include "nodes/nodeFuncs.h"
+#include "nodes/supportnodes.h"
+#include "optimizer/optimizer.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/snapmgr.h"
+
+#include "compat.h"
+#include "registry/lookup.h"
+#include "score/model_argument.h"
+#include "score/score_kind.h"
+#include "score/support.h"
+
+MTL_FUNCTION(mtl_score_support);
+
+/*
+ * In units of cpu_operator_cost, some ten nanoseconds of a plain operator's call:
+ * what a call takes in any case, what encoding a number takes, and the
+ * multiply-adds of the engine in that time.
+ */
+#define COST_OF_CALL			50
+#define COST_OF_NUMBER			2
+#define MULTIPLY_ADDS_PER_UNIT	100
+
+uint64		mtl_rank_calls_planned = 0;
+
+/*
+ * Of the last name looked up, which the planner asks for again and again.
+ */
+static struct
+{
+	char		name[NAMEDATALEN + 12];
+	Oid			schema;
+	Oid			user;
+	LocalTransactionId transaction;
+	CommandId	command;
+	TimestampTz statement_start;
+	bool		found;
+	uint8		digest[MTL_DIGEST_SIZE];
+} last_name;
+
+/*
+ * The model of a name, pinned; NULL if the planner should not know.
+ */
+static LoadedModel *
+ModelOfName(Oid schema, const char *name)
+{
+	LoadedModel *model = NULL;
+	Datum		value;
+
+	if (!ActiveSnapshotSet() || strlen(name) >= sizeof(last_name.name))
+		return NULL;
+	if (strcmp(last_name.name, name) == 0 && last_name.schema == schema && last_name.user == GetUserId() &&
+		last_name.transaction == MyLocalTransactionId() && last_name.command == GetCurrentCommandId(false) &&
+		last_name.statement_start == GetCurrentStatementStartTimestamp())
+	{
+		if (!last_name.found)
+			return NULL;
+		model = ModelCachePin(last_name.digest);
+		if (model)
+			return model;
+	}
+
+	last_name.name[0] = '\0';
+	if (RegistryPeek(schema, name, &value))
+		model = ModelPeek(value);
+	strlcpy(last_name.name, name, sizeof(last_name.name));
+	last_name.schema = schema;
+	last_name.user = GetUserId();
+	last_name.transaction = MyLocalTransactionId();
+	last_name.command = GetCurrentCommandId(false);
+	last_name.statement_start = GetCurrentStatementStartTimestamp();
+	last_name.found = model != NULL;
+	if (model)
+		memcpy(last_name.digest, model->digest, MTL_DIGEST_SIZE);
+	return model;
+}
+
+/*
+ * Multiply-adds of a call for one row.  An option that is not known, or not one of
+ * the model's, is left to the execution.
+ */
+static int64
+CallCost(const LoadedModel *model, const FuncExpr *call, const ScoreKind *kind)
+{
+	Node	   *option = kind->has_option ? strip_implicit_coercions(llast(call->args)) : NULL;
+
+	if (kind->select == SelectTaskScore && IsA(option, Const) && !((Const *) option)->constisnull)
+	{
+		char	   *task = TextDatumGetCString(((Const *) option)->constvalue);
+
+		for (int i = 0; i < model->contract->noutputs; i++)
+			if (strcmp(model->contract->outputs[i].name, task) == 0)
+				return model->output_costs[i];
+	}
+	return model->cost;
+}
+
+static bool
+EstimateCost(SupportRequestCost *request)
+{
+	FuncExpr   *call = (FuncExpr *) request->node;
+	const ScoreKind *kind;
+	LoadedModel *model;
+	Node	   *argument;
+	Datum		value;
+
+	if (call == NULL || !IsA(call, FuncExpr))
+		return false;
+	kind = ScoreKindFind(call->funcid);
+	argument = strip_implicit_coercions(linitial(call->args));
+	if (kind == NULL || !IsA(argument, Const) || ((Const *) argument)->constisnull)
+		return false;
+
+	value = ((Const *) argument)->constvalue;
+	if (((Const *) argument)->consttype == TEXTOID)
+		model = ModelOfName(get_func_namespace(call->funcid), TextDatumGetCString(value));
+	else
+		model = ModelPeek(value);
+	if (model == NULL)
+		return false;
+
+	request->startup = 0;
+	request->per_tuple = cpu_operator_cost *
+		(COST_OF_CALL + COST_OF_NUMBER * ((double) model->layout->nfloats + model->layout->nids) +
+		 (double) CallCost(model, call, kind) / MULTIPLY_ADDS_PER_UNIT);
+	ModelCacheUnpin(model);
+	return true;
+}
+
+/* mtl_score_support(internal): the planner support function of mtl_score and mtl_rank */
+Datum
+mtl_score_support(PG_FUNCTION_ARGS)
+{
+	Node	   *request = (Node *) PG_GETARG_POINTER(0);
+
+	mtl_rank_calls_planned++;
+	if (IsA(request, SupportRequestCost) && EstimateCost((SupportRequestCost *) request))
+		PG_RETURN_POINTER(request);
+	PG_RETURN_POINTER(NULL);
+}

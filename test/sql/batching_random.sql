@@ -1,0 +1,129 @@
+-- scores in batches: random queries give the same rows, to the bit, or the same error with batching on and off
+CREATE SCHEMA batching_random;
+SET search_path = batching_random, public;
+\getenv srcdir PG_ABS_SRCDIR
+\set include :srcdir '/models/builder.sql'
+\set ECHO none
+\i :include
+\set ECHO all
+\set SHOW_CONTEXT never
+
+SELECT mtl_register('random', model_file('{"format": 1, "architecture": {"type": "single_task"},
+	"features": [{"name": "a", "kind": "dense"}, {"name": "b", "kind": "dense"}],
+	"tasks": [{"name": "p", "type": "binary"}, {"name": "r", "type": "regression"}, {"name": "q", "type": "product", "of": ["p", "r"]}],
+	"rank": {"form": "sum", "weights": {"r": 2, "p": 10}}}',
+	f32('task.p.tower.logit.weight', '{1,2}', 1, -0.5), f32('task.p.tower.logit.bias', '{1}', 0.1),
+	f32('task.r.tower.logit.weight', '{1,2}', 2, 1), f32('task.r.tower.logit.bias', '{1}', -0.3))::mtl_model);
+
+-- c is sometimes NULL, d sometimes 0; e makes scores leave their range
+CREATE TABLE t1 AS SELECT i AS id, (i * 37 % 101) / 7.0::float8 AS a, i * 17 % 23 AS b, nullif(i * 7 % 31, 5) AS c, i * 5 % 13 AS d,
+	(CASE WHEN i % 97 = 0 THEN 3e38 ELSE i END)::float8 AS e, repeat('x', i % 50) AS s, ARRAY[i, i % 3]::real[] AS v
+FROM generate_series(1, 400) i;
+CREATE TABLE t2 (LIKE t1) PARTITION BY HASH (id);
+CREATE TABLE t2_0 PARTITION OF t2 FOR VALUES WITH (MODULUS 2, REMAINDER 0);
+CREATE TABLE t2_1 PARTITION OF t2 FOR VALUES WITH (MODULUS 2, REMAINDER 1);
+INSERT INTO t2 SELECT id, b, a, d, c, e, s || id, v FROM t1 WHERE id % 3 = 0;
+CREATE INDEX ON t1 (id);
+CREATE INDEX ON t1 (b);
+CREATE INDEX ON t2 (id);
+ANALYZE;
+
+CREATE FUNCTION pick(VARIADIC choices text[]) RETURNS text LANGUAGE sql VOLATILE AS $$
+	SELECT choices[1 + floor(random() * cardinality(choices))::int]
+$$;
+-- features of table alias x, now and then with an error in some row
+CREATE FUNCTION random_features(x text) RETURNS text LANGUAGE sql VOLATILE AS $$
+	SELECT replace(pick('X', 'X', 'ARRAY[X.a, X.b]', 'X.v', 'ARRAY[X.id, X.d]', 'ROW(X.a, X.b)::random_row', 'CASE WHEN X.c > 3 THEN X.v END',
+		'ARRAY[X.b, X.c]', 'ARRAY[1 / X.d, X.b]', 'ARRAY[X.e, X.b]', 'jsonb_build_object(''a'', X.a, ''b'', X.c)', 'ARRAY[X.a / 3, sqrt(X.b)]'), 'X', x)
+$$;
+CREATE TYPE random_row AS (a float8, b float8);
+CREATE FUNCTION random_call(x text) RETURNS text LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+	features text := random_features(x);
+BEGIN
+	RETURN format(pick('mtl_score(''random'', %s, ''p'')', 'mtl_score(''random'', %s, ''q'')', '(mtl_score(''random@1'', %s))[2]', 'mtl_rank(''random'', %s)',
+		'mtl_rank(''random'', %s, ''{"r": 1, "p": 3}'')', 'mtl_score(''random'', %s, ''p'')', 'coalesce(mtl_score(''random'', %s, ''r''), 0)'), features);
+END
+$$;
+CREATE FUNCTION random_condition(x text) RETURNS text LANGUAGE sql VOLATILE AS $$
+	SELECT pick(x || '.b > 4', x || '.d <> 0', x || '.c IS NOT NULL', x || '.id < 200', random_call(x) || ' > 0.6', random_call(x) || ' > 2',
+		random_call(x) || ' < ' || random_call(x), x || '.s LIKE ''%xx%''', random_call(x) || ' > 0.5 OR ' || x || '.b < 4', 'true')
+$$;
+CREATE FUNCTION random_conditions(x text) RETURNS text LANGUAGE sql VOLATILE AS $$
+	SELECT string_agg(random_condition(x), ' AND ') FROM generate_series(0, floor(random() * 3)::int)
+$$;
+-- A call is written with the alias t; there may be another alias u.
+CREATE FUNCTION random_query() RETURNS text LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+	main text := pick('t1', 't2');
+	call text := random_call('t');
+	rows text;
+	ending text := pick('', '', 'ORDER BY 1', 'ORDER BY 2, 1', 'LIMIT 3', 'LIMIT 40', 'ORDER BY 1 LIMIT 20', 'ORDER BY 2 DESC NULLS LAST, 1 LIMIT 9',
+		'ORDER BY 1 OFFSET 3 LIMIT 5', 'ORDER BY 1 FETCH FIRST 6 ROWS WITH TIES');
+BEGIN
+	rows := format(pick(
+		'%1$s t WHERE %2$s',
+		'%1$s t WHERE %2$s',
+		'%1$s t JOIN t1 u ON t.id = u.id WHERE %2$s',
+		'%1$s t LEFT JOIN t2 u ON t.id = u.id AND %3$s WHERE %2$s',
+		'%1$s t, LATERAL (SELECT %4$s AS z FROM t2 u WHERE u.id = t.b AND %3$s ORDER BY u.id LIMIT 2) l WHERE %2$s',
+		'%1$s t WHERE %2$s AND EXISTS (SELECT FROM t2 u WHERE u.b = t.b AND %3$s)',
+		'%1$s t WHERE %2$s AND t.id IN (SELECT u.id FROM t1 u WHERE %3$s)',
+		'(SELECT * FROM %1$s u WHERE %3$s OFFSET 1) t WHERE %2$s'),
+		main, random_conditions('t'), random_condition('u'), random_call('u'));
+	RETURN pick(
+		format('SELECT t.id, %s AS score FROM %s %s', call, rows, ending),
+		format('SELECT t.id, %s AS score, %s, t.s FROM %s %s', call, random_call('t'), rows, ending),
+		format('SELECT t.b, %s(%s) AS score, count(*) FROM %s GROUP BY t.b %s', pick('min', 'max', 'count'), call, rows, ending),
+		format('SELECT t.id, row_number() OVER (PARTITION BY t.d ORDER BY %s, t.id) AS score FROM %s %s', call, rows, ending),
+		format('SELECT DISTINCT t.b, %s AS score FROM %s ORDER BY 1, 2', call, rows),
+		format('WITH w AS MATERIALIZED (SELECT t.id, %s AS score FROM %s) SELECT x.id, x.score, y.score FROM w x JOIN w y USING (id) %s', call, rows, ending),
+		format('SELECT t.id, (SELECT %s FROM t1 o WHERE o.id = t.id) AS score FROM %s %s', random_call('o'), rows, ending));
+END
+$$;
+
+-- Rows in their order, without it if the query has none that is complete.
+CREATE FUNCTION outcome(query text, batching text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+	result text;
+BEGIN
+	PERFORM set_config('mtl_rank.batching', batching, true);
+	EXECUTE format('SELECT count(*) || '' rows '' || md5(string_agg(q::text, '' '')) FROM (%s) q', query) INTO result;
+	RETURN result;
+EXCEPTION WHEN OTHERS THEN
+	RETURN sqlstate || ' ' || sqlerrm;
+END
+$$;
+CREATE FUNCTION used_node(query text) RETURNS boolean LANGUAGE plpgsql AS $$
+DECLARE
+	line text;
+BEGIN
+	PERFORM set_config('mtl_rank.batching', 'on', true);
+	FOR line IN EXECUTE 'EXPLAIN ' || query LOOP
+		IF line ~ 'MtlScore' THEN
+			RETURN true;
+		END IF;
+	END LOOP;
+	RETURN false;
+END
+$$;
+
+-- Both outcomes have the same plan below, since the node is put into it at the end. Where several rows have errors, another
+-- one of them may come first.
+CREATE TABLE results (query text, plain text, batched text, used_node boolean);
+DO $$
+DECLARE
+	query text;
+BEGIN
+	PERFORM setseed(0.5);
+	FOR round IN 1..600 LOOP
+		query := random_query();
+		INSERT INTO results VALUES (query, outcome(query, 'off'), outcome(query, 'on'), used_node(query));
+	END LOOP;
+END
+$$;
+SELECT * FROM results WHERE plain IS DISTINCT FROM batched AND NOT (plain ~ '^22' AND batched ~ '^22');
+SELECT plain, count(*) FROM results WHERE plain ~ '^(?!22)[0-9A-Z]{5} ' GROUP BY 1;
+-- it was a test of something
+SELECT count(*) FILTER (WHERE used_node) > 450 AS batched, count(*) FILTER (WHERE plain ~ '^\d+ rows' AND used_node) > 200 AS with_rows,
+	count(*) FILTER (WHERE plain ~ '^22' AND used_node) > 50 AS with_errors FROM results;
