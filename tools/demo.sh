@@ -9,4 +9,4 @@ start_cluster demo
 createdb demo
 export PGDATABASE=demo
 cd "$source_dir"
-run_job demo/run.sh
+run_job demo/run.sh "$build/demo.html"

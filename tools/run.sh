@@ -43,6 +43,7 @@ find_missing() {
 	need libc6-dev test -e /usr/include/stdio.h
 	need "postgresql-$major" test -x "$("$PG_CONFIG" --bindir 2>/dev/null)/initdb"
 	need "postgresql-server-dev-$major" test -e "$("$PG_CONFIG" --pgxs 2>/dev/null)"
+	need libopenblas0-serial sh -c 'ls /usr/lib/*/openblas-serial/libopenblas.so.0'
 	if [ "$command" = check ]; then
 		need clang sh -c 'ls /usr/bin/clang /usr/bin/clang-[0-9]* | grep .'
 		need "postgresql-$major-pgtap" test -e "$("$PG_CONFIG" --sharedir 2>/dev/null)/extension/pgtap.control"
@@ -53,7 +54,6 @@ find_missing() {
 		need python3-numpy "$PYTHON" -c 'import numpy'
 		need python3-sklearn "$PYTHON" -c 'import sklearn'
 		need python3-h5py "$PYTHON" -c 'import h5py'
-		need libopenblas0-serial sh -c 'ls /usr/lib/*/openblas-serial/libopenblas.so.0'
 	fi
 	if [ "$command" = bench ]; then
 		need python3-torch "$PYTHON" -c 'import torch'
