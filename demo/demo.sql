@@ -49,8 +49,8 @@ ORDER BY people DESC;
 \echo '== 2. A first model ==================================================================='
 \echo
 \echo 'A model shall say two things about a person at once: does he or she earn above $50,000 (income), and has'
-\echo 'he or she never married? What may it look at? All columns but the answers, and the education, which would'
-\echo 'make it too easy. Texts and codes are categories, each with four numbers to be learnt; the rest are numbers.'
+\echo 'he or she never married? What may it look at? All columns but the answers and, as in the paper that made MMoE'
+\echo 'known, the education. Texts and codes are categories, each with four numbers to be learnt; the rest are numbers.'
 \echo 'The catalog knows the columns, so nobody has to type the list:'
 \echo
 
@@ -70,7 +70,8 @@ WHERE table_name = 'people' AND is_generated = 'NEVER'
 \echo 'Training is one statement: what the network is, what it reads, and the columns with the answers; then a'
 \echo 'query for the rows. Vocabularies and scaling are learnt from these. Here both tasks share one layer below'
 \echo 'their own ones: a Shared-Bottom. After each pass over the rows it is tried on the validation rows, and'
-\echo 'training stops when the mean of the two AUCs has not grown twice. mtl_register stores the result under a name.'
+\echo 'training stops when the mean of the two AUCs has not grown twice. Other sessions can watch in mtl_progress_train.'
+\echo 'mtl_register stores the result, the model of the best pass, under a name.'
 \echo
 
 SELECT mtl_register('census', mtl_train(

@@ -44,7 +44,7 @@ CREATE FUNCTION pg_temp.ticks(lo float8, hi float8, n integer) RETURNS SETOF num
 		LATERAL generate_series(ceil(lo::numeric / step - 1e-9) * step, hi::numeric + step * 1e-9, step) t
 $$;
 
--- Numbers in attributes: a tenth of a unit is a tenth of a pixel.
+-- Coordinates in attributes, to a tenth of a pixel.
 CREATE FUNCTION pg_temp.px(v float8) RETURNS text LANGUAGE sql IMMUTABLE STRICT AS $$ SELECT trim_scale(round(v::numeric, 1))::text $$;
 
 -- A mark of the curve's own shape, so that colour is not all that tells curves apart.
@@ -257,9 +257,10 @@ $$;
 -- networks: drawn where Graphviz is installed, in its language everywhere
 --
 
-\set census_1 `psql -XAtc "SELECT mtl_graph('census@1')" | dot -Tsvg 2>/dev/null | sed -n '/<svg/,$p' | sed 's/ id="[^"]*"//; s/ xmlns:xlink="[^"]*"//'`
-\set census_2 `psql -XAtc "SELECT mtl_graph('census@2')" | dot -Tsvg 2>/dev/null | sed -n '/<svg/,$p' | sed 's/ id="[^"]*"//; s/ xmlns:xlink="[^"]*"//'`
-\set email_1 `psql -XAtc "SELECT mtl_graph('email@1')" | dot -Tsvg 2>/dev/null | sed -n '/<svg/,$p' | sed 's/ id="[^"]*"//; s/ xmlns:xlink="[^"]*"//'`
+\set draw 'if command -v dot >/dev/null; then psql -XAtc "SELECT mtl_graph(''$model'')" | dot -Tsvg 2>/dev/null | sed -e "1,/^<svg/{/^<svg/!d}" -e "s/ id=\\"[^\\"]*\\"//; s/ xmlns:xlink=\\"[^\\"]*\\"//"; fi'
+\set census_1 `model=census@1; :draw`
+\set census_2 `model=census@2; :draw`
+\set email_1 `model=email@1; :draw`
 
 CREATE FUNCTION pg_temp.network(of_model text, of_version integer, svg text) RETURNS text LANGUAGE sql STABLE AS $$
 	SELECT format('<figure class="network"><figcaption>%s</figcaption>%s<details><summary>In Graphviz''s language: SELECT mtl_graph(''%s@%s'')</summary><pre>%s</pre></details></figure>',
@@ -294,14 +295,14 @@ $$;
 \qecho '.maps { grid-template-columns: repeat(auto-fit, minmax(360px, 1fr)); } .maps svg.chart { max-width: 500px; }'
 \qecho '.heat { fill: var(--heat); stroke: var(--rule); } svg.chart text.low { fill: var(--ink); } svg.chart text.middle { fill: var(--middle); } svg.chart text.high { fill: var(--high); }'
 \qecho 'table { border-collapse: collapse; margin: 14px 0; font-size: 15px; font-variant-numeric: tabular-nums; } th, td { padding: 5px 18px 5px 0; text-align: right; border-bottom: 1px solid var(--rule); }'
-\qecho 'th { color: var(--soft); font-weight: 600; } th.text, td.text { text-align: left; } .wide { overflow-x: auto; }'
+\qecho 'th { color: var(--soft); font-weight: 600; } th.text, td.text { text-align: left; white-space: nowrap; } .wide { overflow-x: auto; }'
 \qecho '.network { margin: 18px 0; } .paper { background: #ffffff; border-radius: 6px; padding: 10px; overflow-x: auto; text-align: center; } .paper svg { max-width: 100%; height: auto; }'
 \qecho 'details { margin: 8px 2px; } summary { cursor: pointer; color: var(--soft); font-size: 14px; } pre { overflow: auto; max-height: 420px; font-size: 12px; line-height: 1.4; }'
 \qecho '</style></head><body><main>'
 
 \qecho '<h1>mtl_rank: the demo in pictures</h1>'
 \qecho '<p class="lead">Models that were trained, measured and compared inside PostgreSQL. This page was made by SQL, too: <code>demo/page.sql</code>.</p>'
-\qecho '<p>People of the 1994 and 1995 US census surveys: does somebody earn above $50,000, has he or she never married? Customers of a shop: do they visit after an e-mail, and buy? Each model learnt from 70% of the rows, 10% said when to stop. What is measured below is measured on the other 20%.</p>'
+\qecho '<p>People of the 1994 and 1995 US census surveys: does somebody earn above $50,000, has he or she never married? Customers of a shop: do they visit after an e-mail, and buy? Models learnt from 70% of the rows, 10% said when to stop. What is measured below is measured on the other 20%.</p>'
 
 \qecho '<h2>Versions</h2>'
 \qecho '<div class="wide"><table><thead><tr><th class="text">model</th><th>version</th><th class="text">note</th><th>parameters</th><th class="text">task</th><th>rows</th><th>positive</th><th>AUC</th><th>log loss</th><th>observed / predicted</th><th>ECE</th></tr></thead><tbody>'
@@ -318,8 +319,8 @@ ORDER BY model, task_number, version;
 \qecho '<p>Mean loss and AUC after each pass over the training rows, from the <code>history</code> in each model''s provenance (training loss from the second pass on). Of a regression, the share of the variance that it explains takes the place of the AUC. Training stopped when validation did not get better any more; the model is that of the best epoch.</p>'
 SELECT format('<h3>%s</h3>', pg_temp.xml(model)) || pg_temp.section('training/' || model) FROM (SELECT DISTINCT model FROM history) m ORDER BY model;
 
-\qecho '<h2>Rows that no model has seen</h2>'
-\qecho '<p>ROC: for every threshold, the share of positive rows above it over the share of negative ones; the dotted diagonal is what chance does. Calibration: how many positives there were among rows with about the same score; on the diagonal a score is a probability, above it the model promises too little. Bins have equal widths, or equal numbers of rows where all scores are small. The ratio is observed over predicted.</p>'
+\qecho '<h2>ROC and calibration</h2>'
+\qecho '<p>On the rows that training has not seen. ROC: for every threshold, the share of positive rows above it over the share of negative ones; the dotted diagonal is what chance does. Calibration: how many positives there were among rows with about the same score; on the diagonal a score is a probability, above it the model promises too little. Bins have equal widths, or equal numbers of rows where all scores are small. The ratio is observed over predicted.</p>'
 SELECT format('<h3>%s</h3>', pg_temp.xml(model)) || pg_temp.section('unseen/' || model) FROM (SELECT DISTINCT model FROM reports) m ORDER BY model;
 
 \qecho '<h2>Gates</h2>'
@@ -329,7 +330,7 @@ FROM (SELECT DISTINCT model, version, task FROM gates) g JOIN versions v USING (
 GROUP BY model, version, v.label ORDER BY model, version;
 
 \qecho '<h2>Networks</h2>'
-\qecho '<p>What tasks share is blue, what a task has of its own is orange. Of many features and experts some are shown.</p>'
+\qecho '<p>What tasks share is blue, what a task has of its own is orange, gates are pink. Of many features and experts some are shown.</p>'
 SELECT pg_temp.network('census', 1, :'census_1') UNION ALL SELECT pg_temp.network('census', 2, :'census_2') UNION ALL SELECT pg_temp.network('email', 1, :'email_1');
 
 \qecho '</main></body></html>'

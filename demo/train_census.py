@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Trains the demo's two models on Census-Income (KDD) and writes them as model files.
+"""Trains two models on Census-Income (KDD) with PyTorch and writes them as model files; the demo registers one of them.
 
 usage: train_census.py TRAINING_FILE TEST_FILE [--out FOLDER] [--seed N]
 

@@ -112,16 +112,29 @@ is(scalar(() = $page =~ /<svg class="chart"/g), 22, 'charts and heat maps');
 is(scalar(() = $page =~ /<polyline class="c\d( dashed)?" points="[-\d., ]+"/g), 39, 'curves');
 is(scalar(() = $page =~ /<rect class="heat"/g), 60, 'cells of heat maps');
 is(scalar(() = $page =~ /<summary>/g), 3, 'networks');
+is(scalar(() = $page =~ /<div class="paper"><svg /g), (grep { -x "$_/dot" } split /:/, $ENV{PATH}) ? 3 : 0, 'drawn if Graphviz is there');
 
-# names that would be markup
+# names that would be markup, and no Graphviz
 my $markup = q{</text><script>alert("it's & 'bad'")</script>};
 $node->safe_psql(
 	'postgres', qq{
 	UPDATE mtl_models SET note = \$m\$$markup\$m\$;
 	UPDATE gates SET segment = segment || \$m\$$markup\$m\$});
-$page = output_of('psql', '-XqAt', '-v', 'ON_ERROR_STOP=1', '-f', "$demo/page.sql");
+my $bin = "$PostgreSQL::Test::Utils::tmp_check/bin";
+mkdir $bin;
+for my $program ('psql', 'sed')
+{
+	my ($folder) = grep { -x "$_/$program" } split /:/, $ENV{PATH};
+	symlink "$folder/$program", "$bin/$program" or die "could not link $program: $!";
+}
+{
+	local $ENV{PATH} = $bin;
+	$page = output_of('psql', '-XqAt', '-v', 'ON_ERROR_STOP=1', '-f', "$demo/page.sql");
+}
 check_page($page, 'page with names that are markup');
 like($page, qr/&lt;script&gt;alert\(&quot;/, 'they are shown as they are');
+unlike($page, qr/<div class="paper">/, 'networks are not drawn');
+like($page, qr/<pre>digraph/, 'but described');
 
 #
 # the files from PyTorch
