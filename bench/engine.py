@@ -12,17 +12,14 @@ a superuser.
 import argparse
 import json
 import statistics
-import subprocess
-import sys
 
 import models
+from session import Session
 
 ROWS = 1024
 SECONDS = 0.02      # of one measurement
 
 SETUP = """
-SET client_min_messages = warning;
-CREATE EXTENSION IF NOT EXISTS mtl_rank;
 DROP TABLE IF EXISTS engine_models;
 CREATE UNLOGGED TABLE engine_models (name text, file bytea, features jsonb[]);
 """
@@ -32,25 +29,6 @@ PEAK = """
 CREATE OR REPLACE FUNCTION peak(text) RETURNS float8 LANGUAGE c AS '{path}', 'fma_peak';
 CREATE OR REPLACE FUNCTION kernels() RETURNS text[] LANGUAGE c AS '{path}', 'engine_kernels';
 """
-
-
-class Session:
-    """One psql that answers one query after the other."""
-
-    def __init__(self):
-        self.psql = subprocess.Popen(["psql", "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1"], stdin=subprocess.PIPE,
-                                     stdout=subprocess.PIPE, text=True)
-
-    def run(self, sql):
-        self.psql.stdin.write(sql + "\n")
-
-    def ask(self, query):
-        self.run(query + ";")
-        self.psql.stdin.flush()
-        answer = self.psql.stdout.readline()
-        if answer == "":
-            sys.exit("psql ended")
-        return answer.strip()
 
 
 def load_models(session, names):

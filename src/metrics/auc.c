@@ -3,11 +3,6 @@
  *	  mtl_auc and mtl_gauc: the area under the ROC curve, over all rows or within
  *	  groups.
  *
- * The area is the share of pairs of a positive and a negative row in which the
- * positive one has the higher score, a tie being half a pair (Mann and Whitney,
- * 1947): the same as scikit-learn's roc_auc_score, which is the area below the
- * polygon with a point per different score.  Pairs are counted in integers.
- *
  * GAUC is the mean of the areas within groups, weighted by their rows
  * (impressions; Zhu et al., Optimized Cost per Click in Taobao Display Advertising,
  * KDD 2017) or by their positive rows (clicks).  Groups of one class have no area,
@@ -20,6 +15,7 @@
 
 #include "compat.h"
 #include "math/exact_sum.h"
+#include "math/roc_area.h"
 #include "metrics/arguments.h"
 #include "metrics/tally_state.h"
 
@@ -29,22 +25,6 @@ MTL_FUNCTION(mtl_auc_result);
 MTL_FUNCTION(mtl_gauc_add_boolean);
 MTL_FUNCTION(mtl_gauc_add_double);
 MTL_FUNCTION(mtl_gauc_result);
-
-/* Twice the pairs of so many rows fit 64 bits. */
-#define MAX_ROWS ((int64) PG_UINT32_MAX)
-
-/* The rows of a group, from the highest score down. */
-typedef struct Area
-{
-	int64		positives;
-	int64		negatives;
-	uint64		won;			/* twice the pairs that the positive row has won */
-
-	/* rows of the score that is being counted */
-	uint64		key;
-	int64		tied_positives;
-	int64		tied_negatives;
-} Area;
 
 static Datum
 AddRow(FunctionCallInfo fcinfo, double label, int group_arg, TallyParameter parameter)
@@ -122,52 +102,22 @@ mtl_gauc_add_double(PG_FUNCTION_ARGS)
 	return AddGaucRow(fcinfo, BinaryLabel(PG_GETARG_FLOAT8(1)));
 }
 
-/*
- * Counts the pairs of the negative rows of one score: they lose to all positive
- * rows above, and tie with those beside them.
- */
 static void
-AreaEndScore(Area *area)
+AreaAdd(RocArea *area, const RunEntry *entry)
 {
-	area->won += (uint64) area->tied_negatives * (2 * area->positives + area->tied_positives);
-	area->positives += area->tied_positives;
-	area->negatives += area->tied_negatives;
-	area->tied_positives = area->tied_negatives = 0;
-}
-
-static void
-AreaAdd(Area *area, const RunEntry *entry)
-{
-	if (entry->key != area->key)
-		AreaEndScore(area);
-	area->key = entry->key;
-	if (entry->label == 0)
-		area->tied_negatives += entry->count;
-	else
-		area->tied_positives += entry->count;
-	if (area->positives + area->negatives + area->tied_positives + area->tied_negatives > MAX_ROWS)
+	RocAreaAdd(area, entry->key, entry->label != 0, entry->count);
+	if (RocAreaRows(area) > ROC_AREA_MAX_ROWS)
 		ereport(ERROR,
 				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-				 errmsg("an area under the ROC curve is of at most %lld rows", (long long) MAX_ROWS),
+				 errmsg("an area under the ROC curve is of at most %lld rows", (long long) ROC_AREA_MAX_ROWS),
 				 errhint("Take a sample of the rows.")));
-}
-
-/* The area; false if there is only one class. */
-static bool
-AreaValue(Area *area, double *value)
-{
-	AreaEndScore(area);
-	if (area->positives == 0 || area->negatives == 0)
-		return false;
-	*value = (double) area->won / (2 * (double) area->positives * (double) area->negatives);
-	return true;
 }
 
 Datum
 mtl_auc_result(PG_FUNCTION_ARGS)
 {
 	TallyScan  *scan;
-	Area		area = {0};
+	RocArea		area = {0};
 	double		value;
 
 	if (PG_ARGISNULL(0))
@@ -176,19 +126,19 @@ mtl_auc_result(PG_FUNCTION_ARGS)
 	while (TallyScanNext(scan))
 		AreaAdd(&area, &scan->entry);
 	TallyScanEnd(scan);
-	if (!AreaValue(&area, &value))
+	if (!RocAreaValue(&area, &value))
 		PG_RETURN_NULL();
 	PG_RETURN_FLOAT8(value);
 }
 
 /* Adds a group's area to the mean. */
 static void
-MeanAdd(ExactSum *areas, int64 *weights, Area *area, GaucWeighting weighting)
+MeanAdd(ExactSum *areas, int64 *weights, RocArea *area, GaucWeighting weighting)
 {
 	double		value;
 	int64		weight;
 
-	if (!AreaValue(area, &value))
+	if (!RocAreaValue(area, &value))
 		return;
 	weight = area->positives + (weighting == GAUC_IMPRESSIONS ? area->negatives : 0);
 	ExactSumAdd(areas, value * weight);
@@ -201,7 +151,7 @@ mtl_gauc_result(PG_FUNCTION_ARGS)
 	Tally	   *tally;
 	TallyScan  *scan;
 	GaucWeighting weighting;
-	Area		area = {0};
+	RocArea		area = {0};
 	ExactSum	areas = {.additions = 0};
 	int64		weights = 0;
 

@@ -2,8 +2,12 @@
  * evaluate.c
  *	  How well a network does on rows that it is not trained on.
  *
- * The AUC is exact: scores are sorted, by their bits and digit by digit, so that a
- * cancelled query need not wait for a sort of millions; equal scores count a half.
+ * The AUC is exact, and counted as mtl_auc does it (math/roc_area.h).  What orders
+ * the scores is another thing than the aggregate's tally: scores of a network are
+ * floats, as many in each epoch, so two arrays that training's memory is planned
+ * with are enough, at 8 bytes a row, and nothing spills.  They are sorted by their bits
+ * and digit by digit, so that a cancelled query need not wait for a sort of
+ * millions.
  */
 #include "postgres.h"
 
@@ -13,6 +17,7 @@
 #include "utils/memutils.h"
 
 #include "math/functions.h"
+#include "math/roc_area.h"
 #include "train/evaluate.h"
 
 #define DIGIT_BITS 11
@@ -63,6 +68,12 @@ EvaluatorCreate(int64 nrows, int nlosses, const TaskLoss *losses)
 	Evaluator  *evaluator = palloc0(sizeof(Evaluator));
 	Size		size = sizeof(uint64) * Max(nrows, 1);
 
+	if (nrows > ROC_AREA_MAX_ROWS)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("training has %lld validation rows, the limit is %lld",
+						(long long) nrows, (long long) ROC_AREA_MAX_ROWS),
+				 errhint("Take a sample of them.")));
 	evaluator->nlosses = nlosses;
 	evaluator->losses = losses;
 	evaluator->items = palloc0(sizeof(uint64 *) * nlosses);
@@ -128,34 +139,21 @@ SortItems(int64 n, uint64 *items, uint64 *other)
 	return items;
 }
 
-/*
- * The share of pairs, one label 1 and one 0, in which the former has the higher
- * score.
- */
+/* NaN if all labels are the same. */
 static double
 Auc(int64 n, uint64 *items, uint64 *other)
 {
 	const uint64 *sorted = SortItems(n, items, other);
-	double		wins = 0;
-	int64		zeros = 0;
-	int64		ones = 0;
+	RocArea		area = {0};
+	double		value;
 
-	for (int64 i = 0; i < n;)
+	for (int64 i = n - 1; i >= 0; i--)
 	{
-		int64		tied_zeros = 0;
-		int64		tied_ones = 0;
-		uint64		score = sorted[i] >> 1;
-
-		for (; i < n && sorted[i] >> 1 == score; i++)
-		{
-			tied_zeros += (sorted[i] & 1) == 0;
-			tied_ones += sorted[i] & 1;
-		}
-		wins += (double) tied_ones * (zeros + tied_zeros / 2.0);
-		zeros += tied_zeros;
-		ones += tied_ones;
+		if (i % ITEMS_PER_CHECK == 0)
+			CHECK_FOR_INTERRUPTS();
+		RocAreaAdd(&area, sorted[i] >> 1, (sorted[i] & 1) == 1, 1);
 	}
-	return zeros > 0 && ones > 0 ? wins / ((double) zeros * ones) : NAN;
+	return RocAreaValue(&area, &value) ? value : NAN;
 }
 
 /* --------------------------------------------------------------- measures */

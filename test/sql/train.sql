@@ -167,6 +167,13 @@ FROM (SELECT mtl_describe(model) #> '{contract,provenance}' AS p FROM models WHE
 		(SELECT mtl_score(model, r, 'ctr') AS s, click FROM models, impressions r WHERE i > 700 AND name = 'stopped') b
 		WHERE a.click = 1 AND b.click = 0) y;
 
+-- the AUC of training is mtl_auc's to the last bit, also of scores that many rows share
+INSERT INTO models SELECT 'tied', mtl_train(spec(features => '[{"name": "item", "kind": "sparse", "max_size": 3}]'), 'SELECT * FROM impressions WHERE i <= 700',
+	'{"epochs": 5, "batch_size": 20, "optimizer": {"learning_rate": 0.05}, "validation": {"query": "SELECT * FROM impressions WHERE i > 700"}}');
+SELECT scores, auc <> 0.5, auc = (mtl_describe(model) #>> '{contract,provenance,metrics,ctr,auc}')::float8
+	FROM (SELECT count(DISTINCT mtl_score(model, r, 'ctr')) AS scores, mtl_auc(click, mtl_score(model, r, 'ctr')) AS auc
+		FROM models, impressions r WHERE i > 700 AND name = 'tied') x, models WHERE name = 'tied';
+
 --
 -- warm start
 --
