@@ -281,6 +281,7 @@ int
 ModelCacheEvict(const uint8 *digest)
 {
 	dlist_mutable_iter iter;
+	int			nown = 0;
 
 	dlist_foreach_modify(iter, &cache_lru)
 	{
@@ -288,9 +289,12 @@ ModelCacheEvict(const uint8 *digest)
 
 		if (model->pins == 0 &&
 			(digest == NULL || memcmp(model->digest, digest, MTL_DIGEST_SIZE) == 0))
+		{
+			nown += model->shared.segment == NULL;
 			Evict(model);
+		}
 	}
-	return SharedCacheEvict(digest);
+	return nown + SharedCacheEvict(digest);
 }
 
 LoadedModel **

@@ -36,8 +36,8 @@ extern LoadedModel *ModelCacheLoad(const MtlModel *value);
 extern void ModelCacheUnpin(LoadedModel *model);
 
 /*
- * Frees the model of this digest, or all if NULL, that nobody has pinned, in this process
- * and for all.  Returns how many were freed for all.
+ * Frees the model of this digest, or all if NULL, unless somebody has pinned it: the
+ * shared one, or this process's own.  Returns how many.
  */
 extern int	ModelCacheEvict(const uint8 *digest);
 

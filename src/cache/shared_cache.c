@@ -328,6 +328,12 @@ SharedPinMove(SharedPin *to, SharedPin *from)
 	memset(from, 0, sizeof(SharedPin));
 }
 
+Size
+SharedPinSize(const SharedPin *pin)
+{
+	return SegmentSize(pin->size);
+}
+
 char *
 SharedPinAddress(const SharedPin *pin)
 {

@@ -83,6 +83,9 @@ extern void SharedCacheForget(SharedPin *pin);
 /* Moves what from holds to another place in memory. */
 extern void SharedPinMove(SharedPin *to, SharedPin *from);
 
+/* Bytes that the image takes of mtl_rank.shared_cache_size. */
+extern Size SharedPinSize(const SharedPin *pin);
+
 /* Where the image is. */
 extern char *SharedPinAddress(const SharedPin *pin);
 

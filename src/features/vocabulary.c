@@ -340,6 +340,20 @@ VocabulariesCreate(const Contract *contract, ModelFile *file, Bulk *bulk)
 	return vocabularies;
 }
 
+Vocabulary **
+VocabulariesLoad(const Contract *contract, ModelFile *file)
+{
+	Bulk		bulk = {NULL, 0, 0, false};
+	char	   *chunk;
+
+	(void) VocabulariesCreate(contract, file, &bulk);
+	chunk = MemoryContextAllocHuge(CurrentMemoryContext, bulk.used + MTL_BULK_ALIGNMENT);
+	bulk.base = (char *) TYPEALIGN(MTL_BULK_ALIGNMENT, chunk);
+	bulk.size = bulk.used;
+	bulk.used = 0;
+	return VocabulariesCreate(contract, file, &bulk);
+}
+
 /* ----------------------------------------------------------------- lookup */
 
 int

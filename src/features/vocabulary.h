@@ -33,6 +33,9 @@ typedef struct Vocabulary
  */
 extern Vocabulary **VocabulariesCreate(const Contract *contract, ModelFile *file, Bulk *bulk);
 
+/* The same, filled, with a bulk of their own in the current context. */
+extern Vocabulary **VocabulariesLoad(const Contract *contract, ModelFile *file);
+
 /* The position of an entry, or -1. */
 extern int	VocabularyFindId(const Vocabulary *vocabulary, int64 id);
 extern int	VocabularyFindText(const Vocabulary *vocabulary, const char *text, int length);
