@@ -107,7 +107,7 @@ extern char *ModelFileWrite(const char *contract, int ntensors, const Tensor *te
 /* "[16, 8]", for messages. */
 extern char *TensorShapeText(int ndims, const int64 *dims);
 
-/* Whether the numbers are there, or known from before. */
+/* Whether its numbers are there: see ModelFileReadAgain(). */
 static inline bool
 TensorHasNumbers(const Tensor *tensor)
 {
