@@ -423,12 +423,38 @@ SharedCachePinAgain(SharedPin *pin)
 
 /* --------------------------------------------------------------- loading */
 
+/*
+ * Claims a free place for the digest; CLAIM_REFUSED if there is none.
+ */
+static SharedClaim
+ClaimSlot(const uint8 digest[MTL_DIGEST_SIZE])
+{
+	SharedClaim result = CLAIM_EXISTS;
+
+	LWLockAcquire(&directory->lock, LW_EXCLUSIVE);
+	if (FindSlot(digest) == NULL)
+	{
+		Slot	   *slot = FindFreeSlot();
+
+		if (slot)
+		{
+			memcpy(slot->digest, digest, MTL_DIGEST_SIZE);
+			slot->state = SLOT_LOADING;
+			slot->generation = ++directory->generations;
+			pg_atomic_write_u64(&slot->uses, 0);
+			pg_atomic_write_u64(&slot->last_used, GetCurrentStatementStartTimestamp());
+			claimed = slot;
+		}
+		result = slot ? CLAIM_GRANTED : CLAIM_REFUSED;
+	}
+	LWLockRelease(&directory->lock);
+	return result;
+}
+
 SharedClaim
 SharedCacheClaim(const uint8 digest[MTL_DIGEST_SIZE], char **reason)
 {
-	Evicted		evicted = {0};
-	Slot	   *slot = NULL;
-	bool		exists;
+	SharedClaim result;
 
 	Assert(claimed == NULL);
 	if (!EnterDirectory())
@@ -441,39 +467,12 @@ SharedCacheClaim(const uint8 digest[MTL_DIGEST_SIZE], char **reason)
 		*reason = pstrdup("mtl_rank.shared_cache_size is 0");
 		return CLAIM_REFUSED;
 	}
-
-	HOLD_INTERRUPTS();
-	LWLockAcquire(&directory->lock, LW_EXCLUSIVE);
-	exists = FindSlot(digest) != NULL;
-	if (!exists)
-	{
-		slot = FindFreeSlot();
-		if (slot == NULL)
-		{
-			slot = FindOldest();
-			if (slot)
-				TakeOut(slot, &evicted);
-		}
-	}
-	if (slot)
-	{
-		memcpy(slot->digest, digest, MTL_DIGEST_SIZE);
-		slot->state = SLOT_LOADING;
-		slot->generation = ++directory->generations;
-		pg_atomic_write_u64(&slot->uses, 0);
-		pg_atomic_write_u64(&slot->last_used, GetCurrentStatementStartTimestamp());
-		claimed = slot;
-	}
-	LWLockRelease(&directory->lock);
-	Destroy(&evicted);
-	RESUME_INTERRUPTS();
-
-	if (exists)
-		return CLAIM_EXISTS;
-	if (slot)
-		return CLAIM_GRANTED;
-	*reason = psprintf("all %d places of the shared cache are in use", NUM_SLOTS);
-	return CLAIM_REFUSED;
+	do
+		result = ClaimSlot(digest);
+	while (result == CLAIM_REFUSED && EvictOldest());
+	if (result == CLAIM_REFUSED)
+		*reason = psprintf("all %d places of the shared cache are in use", NUM_SLOTS);
+	return result;
 }
 
 /*

@@ -114,12 +114,15 @@ LacksResources(MemoryContext caller, char **reason)
 	return true;
 }
 
+/*
+ * With what it still has.
+ */
 static void
-ReleaseOwner(ResourceOwner owner, bool commit)
+ReleaseOwner(ResourceOwner owner)
 {
-	ResourceOwnerRelease(owner, RESOURCE_RELEASE_BEFORE_LOCKS, commit, false);
-	ResourceOwnerRelease(owner, RESOURCE_RELEASE_LOCKS, commit, false);
-	ResourceOwnerRelease(owner, RESOURCE_RELEASE_AFTER_LOCKS, commit, false);
+	ResourceOwnerRelease(owner, RESOURCE_RELEASE_BEFORE_LOCKS, false, false);
+	ResourceOwnerRelease(owner, RESOURCE_RELEASE_LOCKS, false, false);
+	ResourceOwnerRelease(owner, RESOURCE_RELEASE_AFTER_LOCKS, false, false);
 	ResourceOwnerDelete(owner);
 }
 
@@ -150,7 +153,7 @@ OpenSegment(dsm_handle handle, Size size, char **reason)
 	PG_CATCH();
 	{
 		CurrentResourceOwner = outer;
-		ReleaseOwner(own, false);
+		ReleaseOwner(own);
 		if (!LacksResources(caller, reason))
 			PG_RE_THROW();
 		FlushErrorState();
@@ -158,7 +161,7 @@ OpenSegment(dsm_handle handle, Size size, char **reason)
 	}
 	PG_END_TRY();
 	CurrentResourceOwner = outer;
-	ReleaseOwner(own, true);
+	ReleaseOwner(own);
 	return segment;
 }
 
