@@ -503,6 +503,23 @@ MakeRoom(Size size, Size limit, Size *others)
 	return fits;
 }
 
+/*
+ * Whether images as large as this one could be evicted.  If not, the system would hardly
+ * have room for it even so, and other models would have gone for nothing.
+ */
+static bool
+CanEvict(Size size)
+{
+	Size		in_use;
+	Size		used;
+
+	LWLockAcquire(&directory->lock, LW_SHARED);
+	in_use = SizeInUse();
+	used = directory->used;
+	LWLockRelease(&directory->lock);
+	return used - in_use >= SegmentSize(size);
+}
+
 char *
 SharedCacheReserve(Size size, char **reason)
 {
@@ -521,9 +538,10 @@ SharedCacheReserve(Size size, char **reason)
 	}
 
 	/* the system may have less than the setting allows */
-	do
-		claimed_segment = SegmentCreate(size, reason);
-	while (claimed_segment == NULL && EvictOldest());
+	claimed_segment = SegmentCreate(size, reason);
+	if (claimed_segment == NULL && CanEvict(size))
+		while (claimed_segment == NULL && EvictOldest())
+			claimed_segment = SegmentCreate(size, reason);
 	if (claimed_segment == NULL)
 	{
 		*reason = psprintf("there is no memory for it: %s", *reason);
