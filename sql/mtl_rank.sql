@@ -1061,3 +1061,61 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION mtl_drop_version(text, integer) IS 'deletes a version of a registered model, unless it is the active one';
+
+
+--
+-- loaded models
+--
+
+-- VOLATILE: called for what they do, or for what changes from call to call. PARALLEL RESTRICTED: a session has loaded models of
+-- its own, and a worker has others.
+
+CREATE FUNCTION mtl_cache_prewarm(model mtl_model, OUT location text, OUT bytes bigint, OUT reason text)
+	AS 'MODULE_PATHNAME', 'mtl_cache_prewarm' LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED COST 1000;
+COMMENT ON FUNCTION mtl_cache_prewarm(mtl_model) IS 'loads a model before it is needed, and says where it is';
+
+CREATE FUNCTION mtl_cache_prewarm(model text, OUT location text, OUT bytes bigint, OUT reason text)
+	AS 'MODULE_PATHNAME', 'mtl_cache_prewarm' LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED COST 1000;
+COMMENT ON FUNCTION mtl_cache_prewarm(text) IS 'loads a registered model before it is needed, and says where it is';
+
+CREATE FUNCTION mtl_cache_evict(digest text) RETURNS boolean
+	AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED;
+COMMENT ON FUNCTION mtl_cache_evict(text) IS 'frees the loaded model of this digest unless it is in use; whether it did';
+
+CREATE FUNCTION mtl_cache_evict() RETURNS integer
+	AS 'MODULE_PATHNAME', 'mtl_cache_evict_all' LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED;
+COMMENT ON FUNCTION mtl_cache_evict() IS 'frees all loaded models that are not in use; how many';
+
+CREATE FUNCTION mtl_cache_entries(OUT digest text, OUT location text, OUT bytes bigint, OUT pins integer, OUT uses bigint,
+								  OUT last_used timestamptz, OUT reason text)
+	RETURNS SETOF record
+	AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED ROWS 20;
+COMMENT ON FUNCTION mtl_cache_entries() IS 'loaded models: all that are shared, and those of this session; see the view mtl_cache';
+
+-- Models of other databases have no names here.
+CREATE VIEW mtl_cache AS
+	SELECT c.digest,
+		(SELECT pg_catalog.array_agg(pg_catalog.format('%s@%s', m.name, m.version) ORDER BY m.name, m.version)
+		 FROM @extschema@.mtl_models m
+		 WHERE m.digest OPERATOR(pg_catalog.=) c.digest) AS models,
+		c.location, c.bytes, c.pins, c.uses, c.last_used, c.reason
+	FROM @extschema@.mtl_cache_entries() c;
+COMMENT ON VIEW mtl_cache IS 'loaded models: all that are shared, and those of this session';
+COMMENT ON COLUMN mtl_cache.digest IS 'SHA-256 of the model file, in hexadecimal';
+COMMENT ON COLUMN mtl_cache.models IS 'name@version of the registered versions that are this model; NULL: none in this database';
+COMMENT ON COLUMN mtl_cache.location IS 'shared, loading (a session is about to share it), or session (this session''s own copy)';
+COMMENT ON COLUMN mtl_cache.bytes IS 'memory that the model takes';
+COMMENT ON COLUMN mtl_cache.pins IS 'processes that use the model now; of a session''s own copy, calls that do';
+COMMENT ON COLUMN mtl_cache.uses IS 'how often the model was taken into use since it was loaded';
+COMMENT ON COLUMN mtl_cache.last_used IS 'when the last statement that uses it began';
+COMMENT ON COLUMN mtl_cache.reason IS 'why a session''s own copy is not shared';
+
+-- What is loaded is the whole server's business. Everybody may prewarm: it does no more than a score does, with the same rights
+-- on the model.
+REVOKE ALL ON mtl_cache FROM PUBLIC;
+REVOKE ALL ON FUNCTION mtl_cache_entries(), mtl_cache_evict(text), mtl_cache_evict() FROM PUBLIC;
+GRANT SELECT ON mtl_cache TO pg_monitor;
+GRANT EXECUTE ON FUNCTION mtl_cache_entries() TO pg_monitor;
+
+-- It shows the names in the registry with the rights of the registry's owner.
+ALTER VIEW mtl_cache OWNER TO @extowner@;

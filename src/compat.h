@@ -18,6 +18,11 @@
 #endif
 
 #include "storage/proc.h"
+#include "utils/wait_event.h"
+
+#if PG_VERSION_NUM >= 170000
+#include "storage/dsm_registry.h"
+#endif
 
 /* 18 gave EXPLAIN's state and its ways of printing headers of their own */
 #if PG_VERSION_NUM >= 180000
@@ -33,6 +38,23 @@
 #define MyLocalTransactionId() (MyProc->vxid.lxid)
 #else
 #define MyLocalTransactionId() (MyProc->lxid)
+#endif
+
+/*
+ * Named shared memory.  From 17 on a backend can ask for it at any time.  Before, it has
+ * to be asked for when the server starts, by a module in shared_preload_libraries.
+ */
+#if PG_VERSION_NUM >= 170000
+#define MTL_HAVE_DSM_REGISTRY 1
+#else
+#define MTL_HAVE_DSM_REGISTRY 0
+#endif
+
+/* 17 lets a module name what it waits for; name must be a literal */
+#if PG_VERSION_NUM >= 170000
+#define MtlWaitEvent(name) WaitEventExtensionNew(name)
+#else
+#define MtlWaitEvent(name) PG_WAIT_EXTENSION
 #endif
 
 /* 18 lets a module say its name and version */

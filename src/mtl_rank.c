@@ -1,6 +1,6 @@
 /*
  * mtl_rank.c
- *	  The module: magic, settings.
+ *	  The module: magic, settings, shared memory.
  */
 #include "postgres.h"
 
@@ -9,6 +9,7 @@
 
 #include "compat.h"
 #include "cache/model_cache.h"
+#include "cache/shared_cache.h"
 #include "engine/kernel.h"
 #include "model/model_value.h"
 #include "plan/hooks.h"
@@ -23,6 +24,7 @@ MTL_RANK_MODULE_MAGIC;
 #define MAX_MODEL_SIZE_KB		(511 * 1024)
 #define DEFAULT_MODEL_SIZE_KB	(256 * 1024)
 #define DEFAULT_CACHE_SIZE_KB	(512 * 1024)
+#define DEFAULT_SHARED_CACHE_SIZE_KB	(1024 * 1024)
 
 static const struct config_enum_entry kernel_options[] = {
 	{"auto", MTL_KERNEL_AUTO, false},
@@ -80,7 +82,15 @@ _PG_init(void)
 							DEFAULT_MODEL_SIZE_KB, 1, MAX_MODEL_SIZE_KB,
 							PGC_SUSET, GUC_UNIT_KB, NULL, NULL, NULL);
 
+	/* the same for all processes, as they evict each other's models */
+	DefineCustomIntVariable("mtl_rank.shared_cache_size",
+							"Memory for loaded models that all sessions share.",
+							NULL, &mtl_rank_shared_cache_size,
+							DEFAULT_SHARED_CACHE_SIZE_KB, 0, MAX_KILOBYTES,
+							PGC_SIGHUP, GUC_UNIT_KB, NULL, NULL, NULL);
+
 	MarkGUCPrefixReserved("mtl_rank");
 
+	SharedCacheInit();
 	PlanHooksInstall();
 }

@@ -86,6 +86,7 @@ start_cluster() {
 		listen_addresses = ''
 		unix_socket_directories = '$PGHOST'
 		fsync = off
+		shared_preload_libraries = 'mtl_rank'
 		log_line_prefix = '%m [%p] %q%d '
 	EOF
 	# Not pg_ctl: a direct child is sent a signal by the kernel when this shell is killed in a way that it cannot catch.

@@ -4,6 +4,7 @@
  */
 #include "postgres.h"
 
+#include "storage/shmem.h"
 #include "utils/memutils.h"
 
 #include "cache/loaded_model.h"
@@ -51,6 +52,8 @@ ForgetJson(Contract *contract)
 		contract->tasks[i].tower = NULL;
 }
 
+/* ------------------------------------------------------------ structures */
+
 /*
  * Multiply-adds of what an operation depends on, itself included; -1: of all.
  */
@@ -74,30 +77,33 @@ GraphCost(const Graph *graph, int result)
 	return cost;
 }
 
-LoadedModel *
-LoadedModelCreate(const char *bytes, Size size, const uint8 digest[MTL_DIGEST_SIZE])
+static LoadedModel *
+CreateModel(const uint8 digest[MTL_DIGEST_SIZE])
 {
 	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "mtl_rank model",
 												  ALLOCSET_DEFAULT_SIZES);
-	MemoryContext work = AllocSetContextCreate(CurrentMemoryContext, "mtl_rank load",
-											   ALLOCSET_DEFAULT_SIZES);
-	MemoryContext caller = MemoryContextSwitchTo(work);
-	LoadedModel *model;
-	ModelFile  *file;
-	Graph	   *graph;
+	LoadedModel *model = MemoryContextAllocZero(context, sizeof(LoadedModel));
 
-	file = ModelFileRead(bytes, size);
-
-	MemoryContextSwitchTo(context);
-	model = palloc0(sizeof(LoadedModel));
 	model->context = context;
 	memcpy(model->digest, digest, MTL_DIGEST_SIZE);
-	model->contract = ContractParse(file->contract);
+	return model;
+}
 
-	MemoryContextSwitchTo(work);
+/*
+ * What is known without the bulk.  The graph is made in the current context: it refers
+ * to the file.
+ */
+static Graph *
+FillStructures(LoadedModel *model, ModelFile *file)
+{
+	MemoryContext caller = MemoryContextSwitchTo(model->context);
+	Graph	   *graph;
+
+	model->contract = ContractParse(file->contract);
+	MemoryContextSwitchTo(caller);
 	graph = GraphBuild(model->contract, file);
 
-	MemoryContextSwitchTo(context);
+	MemoryContextSwitchTo(model->context);
 	model->layout = CopyLayout(graph->layout);
 	model->ngates = graph->ngates;
 	model->gates = CopyGates(graph);
@@ -107,18 +113,153 @@ LoadedModelCreate(const char *bytes, Size size, const uint8 digest[MTL_DIGEST_SI
 	model->output_costs = palloc(sizeof(int64) * graph->noutputs);
 	for (int i = 0; i < graph->noutputs; i++)
 		model->output_costs[i] = GraphCost(graph, graph->output_ops[i]);
-	model->encoder = EncoderCreate(model->contract, model->layout, file);
+	MemoryContextSwitchTo(caller);
+	return graph;
+}
+
+/*
+ * Makes what has the bulk.  This, and what it calls, decides how the bulk is laid out.
+ */
+static void
+FillBulk(LoadedModel *model, const Graph *graph, ModelFile *file, Bulk *bulk)
+{
+	MemoryContext caller = MemoryContextSwitchTo(model->context);
+	Vocabulary **vocabularies = VocabulariesCreate(model->contract, file, bulk);
+
+	model->encoder = EncoderCreate(model->contract, model->layout, vocabularies);
+	model->program = ProgramCompile(graph, bulk);
+	BulkCheckComplete(bulk);
+	ForgetJson(model->contract);
+	model->size = MemoryContextMemAllocated(model->context, true);
+	MemoryContextSwitchTo(caller);
+}
+
+/*
+ * The size of the bulk: asks for all its parts, in the current context.
+ */
+static Size
+CountBulk(const LoadedModel *model, const Graph *graph, ModelFile *file)
+{
+	Bulk		counting = {NULL, 0, 0, false};
+
+	(void) VocabulariesCreate(model->contract, file, &counting);
+	(void) ProgramCompile(graph, &counting);
+	return counting.used;
+}
+
+/* ----------------------------------------------------------------- image */
+
+typedef struct ImageHeader
+{
+	uint64		file_size;
+	uint64		beginning;		/* bytes of the file that follow */
+	uint64		bulk;			/* bytes after those, aligned */
+} ImageHeader;
+
+/* Where the bulk is in an image. */
+static Size
+BulkOffset(Size beginning)
+{
+	return TYPEALIGN(MTL_BULK_ALIGNMENT, add_size(sizeof(ImageHeader), beginning));
+}
+
+static void
+FillImageHeader(char *image, const ModelFile *file, Size bulk)
+{
+	ImageHeader *header = (ImageHeader *) image;
+
+	header->file_size = file->size;
+	header->beginning = file->beginning;
+	header->bulk = bulk;
+	memcpy(image + sizeof(ImageHeader), file->bytes, file->beginning);
+}
+
+/* --------------------------------------------------------------- loading */
+
+struct ModelLoad
+{
+	MemoryContext context;		/* what goes when the load ends */
+	LoadedModel *model;
+	ModelFile  *file;
+	Graph	   *graph;
+	Size		bulk_size;
+};
+
+ModelLoad *
+ModelLoadBegin(const char *file, Size size, const uint8 digest[MTL_DIGEST_SIZE])
+{
+	LoadedModel *model = CreateModel(digest);
+	MemoryContext work = AllocSetContextCreate(CurrentMemoryContext, "mtl_rank load",
+											   ALLOCSET_DEFAULT_SIZES);
+	MemoryContext caller = MemoryContextSwitchTo(work);
+	ModelLoad  *load = palloc(sizeof(ModelLoad));
+
+	load->context = work;
+	load->model = model;
+	load->file = ModelFileRead(file, size);
+	load->graph = FillStructures(model, load->file);
+	load->bulk_size = CountBulk(model, load->graph, load->file);
 
 	/* all tensors are spoken for before the large copies are made */
-	MemoryContextSwitchTo(work);
-	(void) ExamplesRead(model->contract, file);
-	ModelFileCheckAllUsed(file);
+	(void) ExamplesRead(model->contract, load->file);
+	ModelFileCheckAllUsed(load->file);
+	MemoryContextSwitchTo(caller);
+	return load;
+}
 
-	MemoryContextSwitchTo(context);
-	model->program = ProgramCompile(graph);
-	ForgetJson(model->contract);
-	model->size = MemoryContextMemAllocated(context, true);
+Size
+ModelLoadImageSize(const ModelLoad *load)
+{
+	return add_size(BulkOffset(load->file->beginning), load->bulk_size);
+}
 
+LoadedModel *
+ModelLoadFinish(ModelLoad *load, char *image)
+{
+	LoadedModel *model = load->model;
+	MemoryContext caller = MemoryContextSwitchTo(load->context);
+	Bulk		bulk = {NULL, load->bulk_size, 0, false};
+
+	if (image)
+	{
+		FillImageHeader(image, load->file, load->bulk_size);
+		bulk.base = image + BulkOffset(load->file->beginning);
+	}
+	else
+	{
+		char	   *chunk = MemoryContextAllocHuge(model->context,
+												   load->bulk_size + MTL_BULK_ALIGNMENT);
+
+		bulk.base = (char *) TYPEALIGN(MTL_BULK_ALIGNMENT, chunk);
+	}
+	FillBulk(model, load->graph, load->file, &bulk);
+	MemoryContextSwitchTo(caller);
+	MemoryContextDelete(load->context);
+	return model;
+}
+
+LoadedModel *
+LoadedModelCreate(const char *file, Size size, const uint8 digest[MTL_DIGEST_SIZE])
+{
+	return ModelLoadFinish(ModelLoadBegin(file, size, digest), NULL);
+}
+
+LoadedModel *
+LoadedModelAttach(char *image, Size size, const uint8 digest[MTL_DIGEST_SIZE])
+{
+	const ImageHeader *header = (const ImageHeader *) image;
+	LoadedModel *model = CreateModel(digest);
+	MemoryContext work = AllocSetContextCreate(CurrentMemoryContext, "mtl_rank load",
+											   ALLOCSET_DEFAULT_SIZES);
+	MemoryContext caller = MemoryContextSwitchTo(work);
+	Bulk		bulk = {image + BulkOffset(header->beginning), header->bulk, 0, true};
+	ModelFile  *file;
+
+	if (BulkOffset(header->beginning) + header->bulk != size)
+		elog(ERROR, "an image of %zu bytes says that it has " UINT64_FORMAT,
+			 size, (uint64) BulkOffset(header->beginning) + header->bulk);
+	file = ModelFileReadAgain(image + sizeof(ImageHeader), header->file_size);
+	FillBulk(model, FillStructures(model, file), file, &bulk);
 	MemoryContextSwitchTo(caller);
 	MemoryContextDelete(work);
 	return model;

@@ -2,15 +2,22 @@
  * loaded_model.h
  *	  A model made ready to score: contract, encoder, program.
  *
- * It lives in one memory context of its own and refers to nothing outside.
+ * Its structures live in one memory context of its own.  They refer to nothing outside
+ * but the bulk (model/bulk.h), which is in that context too, or in an image.
+ *
+ * An image is what another process needs to have the same model: the beginning of the
+ * file, which has the contract and the shapes of the tensors, and the bulk.  It has no
+ * pointers, so that it may lie at any address that is a multiple of MTL_BULK_ALIGNMENT.
  */
 #ifndef MTL_RANK_LOADED_MODEL_H
 #define MTL_RANK_LOADED_MODEL_H
 
 #include "postgres.h"
 
+#include "datatype/timestamp.h"
 #include "lib/ilist.h"
 
+#include "cache/shared_cache.h"
 #include "engine/engine.h"
 #include "features/encoder.h"
 #include "graph/graph.h"
@@ -21,7 +28,7 @@ typedef struct LoadedModel
 {
 	MemoryContext context;
 	uint8		digest[MTL_DIGEST_SIZE];
-	Contract   *contract;		/* its JSON parts are gone: see LoadedModelCreate */
+	Contract   *contract;		/* its JSON parts are gone: see loaded_model.c */
 	InputLayout *layout;
 	int			ngates;
 	GraphGate  *gates;
@@ -30,21 +37,44 @@ typedef struct LoadedModel
 	Program    *program;
 	int64		cost;			/* multiply-adds of a row, all outputs */
 	int64	   *output_costs;	/* of one output alone */
-	Size		size;			/* bytes of all this */
+	Size		size;			/* bytes of all this in context */
 
 	/* kept by model_cache.c */
 	int			pins;
-	bool		cached;
+	int64		uses;
+	TimestampTz last_used;
+	SharedPin	shared;
+	char	   *reason;			/* why it is not shared, or NULL */
 	dlist_node	lru;
 } LoadedModel;
 
+typedef struct ModelLoad ModelLoad;
+
 /*
- * Reads a model file and prepares everything that scoring needs; the one place
- * where a model is checked whole, so what passes here can be scored.  The new
- * context is a child of the current one; on an error nothing is left behind that
- * the caller's context does not hold.
+ * Reads a model file and checks all of it that can be checked without its bulk.  All is
+ * allocated in contexts that are children of the current one, so that on an error
+ * nothing is left behind that the caller's context does not hold.
+ */
+extern ModelLoad *ModelLoadBegin(const char *file, Size size, const uint8 digest[MTL_DIGEST_SIZE]);
+
+/* Bytes of the image that the load would make. */
+extern Size ModelLoadImageSize(const ModelLoad *load);
+
+/*
+ * Makes the model, and ends the load.  With an image it is filled, and must live as long
+ * as the model; it is good when this returns.  With NULL the bulk is in the context.
+ */
+extern LoadedModel *ModelLoadFinish(ModelLoad *load, char *image);
+
+/*
+ * The two together, without an image: the one place where a model is checked whole, so
+ * what passes here can be scored.  The new context is a child of the current one.
  */
 extern LoadedModel *LoadedModelCreate(const char *file, Size size,
+									  const uint8 digest[MTL_DIGEST_SIZE]);
+
+/* The model of an image that another process may have filled; it must live as long. */
+extern LoadedModel *LoadedModelAttach(char *image, Size size,
 									  const uint8 digest[MTL_DIGEST_SIZE]);
 
 #endif							/* MTL_RANK_LOADED_MODEL_H */

@@ -3,7 +3,8 @@
  *	  Runs a graph: packed weights in, encoded rows in, vectors out.
  *
  * A Program is a graph made ready to run: batch norm folded, weights copied and
- * laid out for the kernels.  It refers to nothing outside its memory context.
+ * laid out for the kernels.  It refers to nothing outside its memory context and
+ * its bulk.
  * A Selection is the part of a program that some of its vectors need.
  *
  * Each output of a linear layer accumulates over its inputs in order with fused
@@ -16,6 +17,7 @@
 #include "postgres.h"
 
 #include "graph/graph.h"
+#include "model/bulk.h"
 
 typedef struct Program Program;
 typedef struct Selection Selection;
@@ -24,13 +26,10 @@ typedef struct Selection Selection;
 #define MTL_MAX_BATCH 256
 
 /*
- * Packs the graph in the current context.  Sizes were checked when the graph was
- * built.
+ * Makes the graph ready to run: structures in the current context, numbers in the bulk,
+ * which must live as long.  Sizes were checked when the graph was built.
  */
-extern Program *ProgramCompile(const Graph *graph);
-
-/* Bytes that the program takes. */
-extern Size ProgramSize(const Program *program);
+extern Program *ProgramCompile(const Graph *graph, Bulk *bulk);
 
 /*
  * Selects the operations that the given ones (graph positions) depend on, in the

@@ -28,26 +28,33 @@ CompileTable(Program *program, const GraphOp *op, const CompiledField *fields, i
 	for (int earlier = 0; earlier < i; earlier++)
 		if (op->tables[earlier] == op->tables[i])
 			return fields[earlier].table;
-	return ProgramCopyFloats(program, op->tables[i]->data, op->tables[i]->nelements);
+	return BulkCopy(program->bulk, op->tables[i]->data, op->tables[i]->size);
 }
 
 static void
-CompileDense(Program *program, const Tensor *weight, const Tensor *bias, CompiledField *field)
+FillDense(CompiledField *field, const Tensor *weight, const Tensor *bias)
 {
 	double	   *biases = NULL;
 
-	if (weight == NULL)
-		return;
 	if (bias)
 	{
 		biases = palloc(sizeof(double) * field->x_width);
 		for (int u = 0; u < field->x_width; u++)
 			biases[u] = TensorFloat(bias, u);
 	}
-	field->linear = CreateLinear(program, field->width, field->x_width, false);
 	FillLinear(field->linear, 0, weight, NULL, biases, field->name);
 	if (biases)
 		pfree(biases);
+}
+
+static void
+CompileDense(Program *program, const Tensor *weight, const Tensor *bias, CompiledField *field)
+{
+	if (weight == NULL)
+		return;
+	field->linear = CreateLinear(program, field->width, field->x_width, false);
+	if (BulkWantsContent(program->bulk))
+		FillDense(field, weight, bias);
 	ProgramNeedRowTemporary(program, TYPEALIGN(MTL_STRIP, field->x_width) / 2);
 }
 

@@ -23,15 +23,16 @@ VectorAt(const Tensor *vector, int i, double default_value)
 static double *
 CompileVector(Program *program, const Tensor *vector, int units, double default_value)
 {
-	double	   *numbers = ProgramAlloc(program, sizeof(double) * units);
+	double	   *numbers = BulkAlloc(program->bulk, sizeof(double) * units);
 
-	for (int u = 0; u < units; u++)
-		numbers[u] = VectorAt(vector, u, default_value);
+	if (BulkWantsContent(program->bulk))
+		for (int u = 0; u < units; u++)
+			numbers[u] = VectorAt(vector, u, default_value);
 	return numbers;
 }
 
 /*
- * factor / sqrt(variance + epsilon) for each unit.
+ * factor / sqrt(variance + epsilon) for each unit; factors are 1 if NULL.
  */
 static void
 FillScales(double *scales, int units, const Tensor *factors, const Tensor *variances, double epsilon)
@@ -43,6 +44,17 @@ FillScales(double *scales, int units, const Tensor *factors, const Tensor *varia
 		Assert(variance > 0);
 		scales[u] = VectorAt(factors, u, 1) / MtlSqrt(variance);
 	}
+}
+
+static double *
+CompileScales(Program *program, const Tensor *factors, const Tensor *variances, double epsilon,
+			  int units)
+{
+	double	   *scales = BulkAlloc(program->bulk, sizeof(double) * units);
+
+	if (BulkWantsContent(program->bulk))
+		FillScales(scales, units, factors, variances, epsilon);
+	return scales;
 }
 
 /* ----------------------------------------------------------- compilation */
@@ -90,13 +102,15 @@ CompileNorm(Program *program, const Norm *source, int units, CompiledNorm *norm)
 	norm->kind = source->kind;
 	norm->after_activation = source->after_activation;
 	norm->epsilon = source->epsilon;
-	norm->scale = CompileVector(program, source->weight, units, 1);
 	norm->shift = CompileVector(program, source->bias, units, 0);
 	if (source->kind == NORM_BATCH)
 	{
 		norm->mean = CompileVector(program, source->running_mean, units, 0);
-		FillScales(norm->scale, units, source->weight, source->running_var, source->epsilon);
+		norm->scale = CompileScales(program, source->weight, source->running_var,
+									source->epsilon, units);
 	}
+	else
+		norm->scale = CompileVector(program, source->weight, units, 1);
 }
 
 static void
@@ -111,8 +125,8 @@ CompileActivation(Program *program, const Activation *source, int units,
 	if (source->kind == ACTIVATION_DICE)
 	{
 		activation->mean = CompileVector(program, source->running_mean, units, 0);
-		activation->scale = ProgramAlloc(program, sizeof(double) * units);
-		FillScales(activation->scale, units, NULL, source->running_var, source->epsilon);
+		activation->scale = CompileScales(program, NULL, source->running_var,
+										  source->epsilon, units);
 	}
 }
 
@@ -124,7 +138,8 @@ CompileLayer(Program *program, const GraphOp *op, CompiledLinear *linear, int co
 	layer->linear = linear;
 	layer->column = column;
 	layer->units = op->width;
-	FillLayer(layer, op);
+	if (BulkWantsContent(program->bulk))
+		FillLayer(layer, op);
 	CompileNorm(program, &op->norm, layer->units, &layer->norm);
 	if (!linear->relu)
 		CompileActivation(program, &op->activation, layer->units, &layer->activation);

@@ -39,9 +39,10 @@ CreateLinear(Program *program, int ninputs, int units, bool relu)
 	linear->ninputs = ninputs;
 	linear->units = units;
 	linear->relu = relu;
-	linear->weight = ProgramAllocFloats(program, (Size) units * ninputs);
-	linear->bias = ProgramAllocFloats(program, padded);
-	memset(linear->bias, 0, sizeof(float) * padded);
+	linear->weight = BulkAlloc(program->bulk, sizeof(float) * units * ninputs);
+	linear->bias = BulkAlloc(program->bulk, sizeof(float) * padded);
+	if (BulkWantsContent(program->bulk))
+		memset(linear->bias, 0, sizeof(float) * padded);
 	return linear;
 }
 

@@ -9,34 +9,10 @@
 
 #include "engine/program.h"
 
-static void *
-Allocate(Program *program, Size size, int flags)
-{
-	void	   *chunk = MemoryContextAllocExtended(program->context, Max(size, 1),
-												   MCXT_ALLOC_HUGE | flags);
-
-	program->size += GetMemoryChunkSpace(chunk);
-	return chunk;
-}
-
 void *
 ProgramAlloc(Program *program, Size size)
 {
-	return Allocate(program, size, MCXT_ALLOC_ZERO);
-}
-
-float *
-ProgramAllocFloats(Program *program, Size n)
-{
-	char	   *chunk = Allocate(program, sizeof(float) * n + VECTOR_ALIGNMENT, 0);
-
-	return (float *) TYPEALIGN(VECTOR_ALIGNMENT, chunk);
-}
-
-float *
-ProgramCopyFloats(Program *program, const void *data, Size n)
-{
-	return memcpy(ProgramAllocFloats(program, n), data, sizeof(float) * n);
+	return MemoryContextAllocZero(program->context, Max(size, 1));
 }
 
 char *
@@ -84,9 +60,9 @@ CompileOp(Program *program, const Graph *graph, const GraphOp *op, CompiledOp *c
 			compiled->u.combine.subspaces = op->subspaces;
 			compiled->u.combine.per_unit = op->per_unit;
 			compiled->u.combine.weights =
-				ProgramCopyFloats(program, op->weights, op->per_unit ?
-								  (Size) op->ninputs * op->width :
-								  (Size) op->subspaces * op->ninputs * op->subspaces);
+				BulkCopy(program->bulk, op->weights, sizeof(float) *
+						 (op->per_unit ? (Size) op->ninputs * op->width :
+						  (Size) op->subspaces * op->ninputs * op->subspaces));
 			break;
 		case OP_PICK:
 			compiled->u.index = op->index;
@@ -107,12 +83,12 @@ CompileOp(Program *program, const Graph *graph, const GraphOp *op, CompiledOp *c
 }
 
 Program *
-ProgramCompile(const Graph *graph)
+ProgramCompile(const Graph *graph, Bulk *bulk)
 {
 	Program    *program = palloc0(sizeof(Program));
 
 	program->context = CurrentMemoryContext;
-	program->size = GetMemoryChunkSpace(program);
+	program->bulk = bulk;
 	program->nfloats = graph->layout->nfloats;
 	program->nids = graph->layout->nids;
 	program->nops = graph->nops;
@@ -123,11 +99,6 @@ ProgramCompile(const Graph *graph)
 		CompileOp(program, graph, &graph->ops[i], &program->ops[i]);
 	}
 	CompileLayers(program, graph);
+	program->bulk = NULL;
 	return program;
-}
-
-Size
-ProgramSize(const Program *program)
-{
-	return program->size;
 }

@@ -10,8 +10,9 @@
 
 #include "engine/engine.h"
 #include "engine/kernel.h"
+#include "model/bulk.h"
 
-/* Of vectors in scratch and of weights: a cache line, and the widest registers. */
+/* Of vectors in scratch, as of the bulk: a cache line, and the widest registers. */
 #define VECTOR_ALIGNMENT 64
 
 /*
@@ -140,7 +141,8 @@ typedef struct CompiledOp
 
 struct Program
 {
-	MemoryContext context;		/* that it is in */
+	MemoryContext context;		/* that it is in, but for its bulk */
+	Bulk	   *bulk;			/* during compilation */
 	int			nops;
 	CompiledOp *ops;
 	int			ngroups;		/* of layers */
@@ -148,7 +150,6 @@ struct Program
 	int			nids;
 	int			ntemporary;		/* doubles that any of its operations works in */
 	int			row_temporary;	/* doubles per row that any of them works in */
-	Size		size;
 };
 
 /* Consecutive strips of a linear map, or all but the narrow rest. */
@@ -212,10 +213,8 @@ typedef struct Run
 	float	   *vectors;
 } Run;
 
-/* program.c: memory of the program, counted in its size; structs are zeroed */
+/* program.c: memory of the program, zeroed; numbers are in the bulk */
 extern void *ProgramAlloc(Program *program, Size size);
-extern float *ProgramAllocFloats(Program *program, Size n);
-extern float *ProgramCopyFloats(Program *program, const void *data, Size n);
 extern char *ProgramCopyName(Program *program, const char *name);
 extern void ProgramNeedTemporary(Program *program, int n);
 extern void ProgramNeedRowTemporary(Program *program, int n);

@@ -78,7 +78,8 @@ IsRequired(const Feature *feature)
 }
 
 Encoder *
-EncoderCreate(const Contract *contract, const InputLayout *layout, ModelFile *file)
+EncoderCreate(const Contract *contract, const InputLayout *layout,
+			  Vocabulary *const *vocabularies)
 {
 	Encoder    *encoder = palloc0(sizeof(Encoder));
 	int			nslots = 0;
@@ -97,12 +98,13 @@ EncoderCreate(const Contract *contract, const InputLayout *layout, ModelFile *fi
 
 		encoded->feature = feature;
 		encoded->field = &layout->fields[i];
+		encoded->vocabulary = vocabularies[i];
 		encoded->required = IsRequired(feature);
 		FillSlots(encoder, i);
 		if (feature->kind == FEATURE_DENSE)
 			PrepareDense(encoded);
 		else
-			PrepareLookup(encoder, encoded, file);
+			PrepareLookup(encoded);
 		encoder->array_length += ArrayPlaces(feature);
 		nnumbers = Max(nnumbers, feature->kind == FEATURE_DENSE ? feature->width : feature->max_length);
 	}

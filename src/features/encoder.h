@@ -12,19 +12,19 @@
 
 #include "postgres.h"
 
+#include "features/vocabulary.h"
 #include "graph/input.h"
-#include "model/container.h"
 #include "model/contract.h"
 
 typedef struct Encoder Encoder;
 typedef struct FeatureSource FeatureSource;
 
 /*
- * Builds the encoder in the current context: vocabularies become hash tables
- * (their tensors are checked and marked as used).  contract and layout must live
- * as long as the encoder; the file need not.
+ * Builds the encoder in the current context.  contract, layout and vocabularies must
+ * live as long as it.
  */
-extern Encoder *EncoderCreate(const Contract *contract, const InputLayout *layout, ModelFile *file);
+extern Encoder *EncoderCreate(const Contract *contract, const InputLayout *layout,
+							  Vocabulary *const *vocabularies);
 
 /*
  * Prepares for arguments of this type; with two types (two rows, matched by

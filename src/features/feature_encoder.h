@@ -15,7 +15,6 @@
 
 #include "features/encoder.h"
 #include "features/type_reader.h"
-#include "features/vocabulary.h"
 
 /* A column or key that a model reads. */
 typedef struct Slot
@@ -40,7 +39,7 @@ typedef struct FeatureEncoder
 	float	   *missing_numbers;	/* dense, unless required: transformed */
 
 	/* sparse and sequence */
-	Vocabulary *vocabulary;		/* LOOKUP_VOCABULARY */
+	const Vocabulary *vocabulary;	/* LOOKUP_VOCABULARY */
 	int32		buckets;		/* LOOKUP_HASH */
 	int32		missing_row;	/* sparse, unless required */
 } FeatureEncoder;
@@ -52,7 +51,6 @@ struct Encoder
 	int			nslots;
 	Slot	   *slots;
 	int		   *slots_by_name;	/* positions in strcmp's order of the names */
-	List	   *vocabularies;
 	int			array_length;	/* numbers in the array form */
 	double	   *numbers;		/* space for the widest list of an array or a dense feature */
 };
@@ -81,10 +79,9 @@ extern void EncodeNumbers(const FeatureEncoder *encoder, int place, int n,
 extern float NumberToFloat(double number, const char *label);
 
 /*
- * lookup.c: loads the vocabulary (encoder->vocabularies are shared), checks the
- * lookup, its defaults and rules against the rows of the table.
+ * lookup.c: checks the lookup, its defaults and rules against the rows of the table.
  */
-extern void PrepareLookup(Encoder *encoder, FeatureEncoder *feature, ModelFile *file);
+extern void PrepareLookup(FeatureEncoder *encoder);
 
 /*
  * The row of a value after the rule for unknown values; false if the value is to

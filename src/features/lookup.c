@@ -146,7 +146,7 @@ FindIndex(const FeatureEncoder *encoder, const FeatureValue *value, int32 *row)
 static LookupResult
 FindInVocabulary(const FeatureEncoder *encoder, const FeatureValue *value, int32 *row)
 {
-	Vocabulary *vocabulary = encoder->vocabulary;
+	const Vocabulary *vocabulary = encoder->vocabulary;
 	LookupResult result;
 	int			position = -1;
 
@@ -306,23 +306,6 @@ LookupValue(const FeatureEncoder *encoder, const FeatureValue *value, int32 *row
 
 /* ------------------------------------------------------------- preparation */
 
-static Vocabulary *
-FindVocabulary(Encoder *encoder, const Feature *feature, ModelFile *file)
-{
-	ListCell   *cell;
-	Vocabulary *vocabulary;
-
-	foreach(cell, encoder->vocabularies)
-	{
-		vocabulary = lfirst(cell);
-		if (strcmp(vocabulary->name, feature->lookup.vocabulary) == 0)
-			return vocabulary;
-	}
-	vocabulary = VocabularyCreate(feature->lookup.vocabulary, file, feature->name);
-	encoder->vocabularies = lappend(encoder->vocabularies, vocabulary);
-	return vocabulary;
-}
-
 /*
  * All rows that the lookup can give must be in the table.
  */
@@ -398,18 +381,17 @@ MissingRow(const FeatureEncoder *encoder)
 }
 
 void
-PrepareLookup(Encoder *encoder, FeatureEncoder *feature, ModelFile *file)
+PrepareLookup(FeatureEncoder *encoder)
 {
-	if (feature->feature->lookup.kind == LOOKUP_VOCABULARY)
-		feature->vocabulary = FindVocabulary(encoder, feature->feature, file);
-	CheckRows(feature);
-	CheckOov(feature);
-	if (feature->feature->has_padding && feature->feature->padding.kind == VALUE_TEXT &&
-		ReadsNumbers(feature))
+	const Feature *feature = encoder->feature;
+
+	CheckRows(encoder);
+	CheckOov(encoder);
+	if (feature->has_padding && feature->padding.kind == VALUE_TEXT && ReadsNumbers(encoder))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
 				 errmsg("invalid model: \"padding\" of %s is the text %s, but its lookup reads numbers",
-						feature->label, FeatureValueShow(&feature->feature->padding))));
-	if (feature->feature->kind == FEATURE_SPARSE && !feature->required)
-		feature->missing_row = MissingRow(feature);
+						encoder->label, FeatureValueShow(&feature->padding))));
+	if (feature->kind == FEATURE_SPARSE && !encoder->required)
+		encoder->missing_row = MissingRow(encoder);
 }

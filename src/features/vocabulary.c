@@ -2,8 +2,10 @@
  * vocabulary.c
  *	  The vocabularies of a model as hash tables.
  *
- * The tables' hash is seeded at random, so that no file can be made whose
- * entries all fall on one place.  (The seed has no influence on what is found.)
+ * The tables never change once they are filled, and are part of a model's bulk: open
+ * addressing, with linear probing.  (PostgreSQL's hash tables hold pointers, and those
+ * for shared memory have locks.)  The hash is seeded at random, so that no file can be
+ * made whose entries all fall on one place.  The seed has no influence on what is found.
  */
 #include "postgres.h"
 
@@ -11,91 +13,99 @@
 #include "common/pg_prng.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
+#include "port/pg_bitutils.h"
 
 #include "compat.h"
 #include "features/vocabulary.h"
-
-/* Stands for Vocabulary.probe where a position in the text table is asked for. */
-#define PROBE (-1)
+#include "model/names.h"
 
 /* Entries between two looks for a cancelled query. */
 #define ENTRIES_PER_CHECK 4096
 
-typedef struct IdEntry
+/* A slot that is free has entry 0, one that is taken 1 + the position of its entry. */
+typedef struct IdSlot
 {
 	int64		id;
-	int32		position;
-	char		status;
-} IdEntry;
-
-#define SH_PREFIX id_table
-#define SH_ELEMENT_TYPE IdEntry
-#define SH_KEY_TYPE int64
-#define SH_KEY id
-#define SH_HASH_KEY(tb, key) \
-	((uint32) hash_bytes_extended((const unsigned char *) &(key), sizeof(int64), \
-								  ((const Vocabulary *) (tb)->private_data)->seed))
-#define SH_EQUAL(tb, a, b) ((a) == (b))
-#define SH_SCOPE static inline
-#define SH_DECLARE
-#define SH_DEFINE
-#include "lib/simplehash.h"
+	int32		entry;
+} IdSlot;
 
 /* An entry's text is found by its position: this keeps the table small. */
-typedef struct TextEntry
+typedef struct TextSlot
 {
-	int32		position;
+	int32		entry;
 	uint32		hash;
-	char		status;
-} TextEntry;
+} TextSlot;
 
-static uint32 HashText(const Vocabulary *vocabulary, int32 position);
-static bool TextsEqual(const Vocabulary *vocabulary, int32 a, int32 b);
-
-#define SH_PREFIX text_table
-#define SH_ELEMENT_TYPE TextEntry
-#define SH_KEY_TYPE int32
-#define SH_KEY position
-#define SH_HASH_KEY(tb, key) HashText((tb)->private_data, key)
-#define SH_EQUAL(tb, a, b) TextsEqual((tb)->private_data, a, b)
-#define SH_STORE_HASH
-#define SH_GET_HASH(tb, entry) ((entry)->hash)
-#define SH_SCOPE static inline
-#define SH_DECLARE
-#define SH_DEFINE
-#include "lib/simplehash.h"
+/* What cannot be told from the shapes of the tensors. */
+typedef struct VocabularyFacts
+{
+	uint64		seed;
+	bool		is_decimal;
+} VocabularyFacts;
 
 static const char *
 TextAt(const Vocabulary *vocabulary, int32 position, int *length)
 {
-	if (position == PROBE)
-	{
-		*length = vocabulary->probe_length;
-		return vocabulary->probe;
-	}
 	*length = vocabulary->offsets[position + 1] - vocabulary->offsets[position];
 	return vocabulary->bytes + vocabulary->offsets[position];
 }
 
-static uint32
-HashText(const Vocabulary *vocabulary, int32 position)
+static uint64
+HashId(const Vocabulary *vocabulary, int64 id)
 {
-	int			length;
-	const char *text = TextAt(vocabulary, position, &length);
+	return hash_bytes_extended((const unsigned char *) &id, sizeof(id), vocabulary->seed);
+}
 
-	return (uint32) hash_bytes_extended((const unsigned char *) text, length, vocabulary->seed);
+static uint64
+HashText(const Vocabulary *vocabulary, const char *text, int length)
+{
+	return hash_bytes_extended((const unsigned char *) text, length, vocabulary->seed);
+}
+
+/*
+ * The slot of an id, or the free one where it would be.
+ */
+static IdSlot *
+FindIdSlot(const Vocabulary *vocabulary, int64 id)
+{
+	uint64		i = HashId(vocabulary, id) & vocabulary->mask;
+
+	while (vocabulary->ids[i].entry != 0 && vocabulary->ids[i].id != id)
+		i = (i + 1) & vocabulary->mask;
+	return &vocabulary->ids[i];
 }
 
 static bool
-TextsEqual(const Vocabulary *vocabulary, int32 a, int32 b)
+SlotHasText(const Vocabulary *vocabulary, const TextSlot *slot, uint32 hash,
+			const char *text, int length)
 {
-	int			a_length;
-	int			b_length;
-	const char *a_text = TextAt(vocabulary, a, &a_length);
-	const char *b_text = TextAt(vocabulary, b, &b_length);
+	int			slot_length;
+	const char *slot_text;
 
-	return a_length == b_length && memcmp(a_text, b_text, a_length) == 0;
+	if (slot->hash != hash)
+		return false;
+	slot_text = TextAt(vocabulary, slot->entry - 1, &slot_length);
+	return slot_length == length && memcmp(slot_text, text, length) == 0;
 }
+
+/*
+ * The same for a text.  The place is taken from the low half of its hash, and the high
+ * half kept.
+ */
+static TextSlot *
+FindTextSlot(const Vocabulary *vocabulary, const char *text, int length, uint32 *kept)
+{
+	uint64		hash = HashText(vocabulary, text, length);
+	uint64		i = hash & vocabulary->mask;
+
+	*kept = hash >> 32;
+	while (vocabulary->texts[i].entry != 0 &&
+		   !SlotHasText(vocabulary, &vocabulary->texts[i], *kept, text, length))
+		i = (i + 1) & vocabulary->mask;
+	return &vocabulary->texts[i];
+}
+
+/* ---------------------------------------------------------------- filling */
 
 static MTL_NORETURN void
 DuplicateError(const Vocabulary *vocabulary, int first, int second)
@@ -117,19 +127,18 @@ CheckLength(const Vocabulary *vocabulary, int64 nentries)
 }
 
 static void
-LoadIds(Vocabulary *vocabulary, const Tensor *ids)
+FillIds(Vocabulary *vocabulary, const Tensor *ids)
 {
-	CheckLength(vocabulary, ids->nelements);
-	vocabulary->nentries = ids->nelements;
-	vocabulary->ids = id_table_create(CurrentMemoryContext, vocabulary->nentries, vocabulary);
+	memset(vocabulary->ids, 0, sizeof(IdSlot) * (vocabulary->mask + 1));
 	for (int i = 0; i < vocabulary->nentries; i++)
 	{
-		bool		found;
-		IdEntry    *entry = id_table_insert(vocabulary->ids, TensorInt(ids, i), &found);
+		int64		id = TensorInt(ids, i);
+		IdSlot	   *slot = FindIdSlot(vocabulary, id);
 
-		if (found)
-			DuplicateError(vocabulary, entry->position, i);
-		entry->position = i;
+		if (slot->entry != 0)
+			DuplicateError(vocabulary, slot->entry - 1, i);
+		slot->id = id;
+		slot->entry = i + 1;
 		if (i % ENTRIES_PER_CHECK == 0)
 			CHECK_FOR_INTERRUPTS();
 	}
@@ -144,14 +153,7 @@ CopyTexts(Vocabulary *vocabulary, const Tensor *bytes, const Tensor *offsets)
 {
 	int64		previous = 0;
 
-	CheckLength(vocabulary, offsets->nelements - 1);
-	CheckLength(vocabulary, bytes->size);
-	vocabulary->nentries = offsets->nelements - 1;
-	vocabulary->bytes = MemoryContextAllocHuge(CurrentMemoryContext, Max(bytes->size, 1));
 	memcpy(vocabulary->bytes, bytes->data, bytes->size);
-	vocabulary->offsets = MemoryContextAllocHuge(CurrentMemoryContext,
-												 sizeof(int32) * offsets->nelements);
-
 	for (int64 i = 0; i < offsets->nelements; i++)
 	{
 		int64		offset = TensorInt(offsets, i);
@@ -202,18 +204,16 @@ IsDecimal(const char *text, int length)
 }
 
 static void
-LoadTexts(Vocabulary *vocabulary, const Tensor *bytes, const Tensor *offsets)
+FillTexts(Vocabulary *vocabulary)
 {
-	CopyTexts(vocabulary, bytes, offsets);
-	vocabulary->is_text = true;
+	memset(vocabulary->texts, 0, sizeof(TextSlot) * (vocabulary->mask + 1));
 	vocabulary->is_decimal = true;
-	vocabulary->texts = text_table_create(CurrentMemoryContext, vocabulary->nentries, vocabulary);
 	for (int i = 0; i < vocabulary->nentries; i++)
 	{
 		int			length;
 		const char *text = TextAt(vocabulary, i, &length);
-		bool		found;
-		TextEntry  *entry;
+		TextSlot   *slot;
+		uint32		hash;
 
 		if (!pg_verify_mbstr(PG_UTF8, text, length, true))
 			ereport(ERROR,
@@ -222,58 +222,150 @@ LoadTexts(Vocabulary *vocabulary, const Tensor *bytes, const Tensor *offsets)
 							i, vocabulary->name)));
 		if (vocabulary->is_decimal)
 			vocabulary->is_decimal = IsDecimal(text, length);
-		entry = text_table_insert(vocabulary->texts, i, &found);
-		if (found)
-			DuplicateError(vocabulary, entry->position, i);
+		slot = FindTextSlot(vocabulary, text, length, &hash);
+		if (slot->entry != 0)
+			DuplicateError(vocabulary, slot->entry - 1, i);
+		slot->entry = i + 1;
+		slot->hash = hash;
 		if (i % ENTRIES_PER_CHECK == 0)
 			CHECK_FOR_INTERRUPTS();
 	}
 }
 
-Vocabulary *
-VocabularyCreate(const char *name, ModelFile *file, const char *feature)
+/* --------------------------------------------------------------- creation */
+
+/*
+ * At most three quarters of the slots are taken.
+ */
+static void
+SetEntries(Vocabulary *vocabulary, int64 nentries)
+{
+	CheckLength(vocabulary, nentries);
+	vocabulary->nentries = nentries;
+	vocabulary->mask = pg_nextpower2_64(nentries + nentries / 3 + 1) - 1;
+}
+
+static void
+CreateIds(Vocabulary *vocabulary, const Tensor *ids, Bulk *bulk)
+{
+	SetEntries(vocabulary, ids->nelements);
+	vocabulary->ids = BulkAlloc(bulk, sizeof(IdSlot) * (vocabulary->mask + 1));
+	if (BulkWantsContent(bulk))
+		FillIds(vocabulary, ids);
+}
+
+static void
+CreateTexts(Vocabulary *vocabulary, const Tensor *bytes, const Tensor *offsets, Bulk *bulk)
+{
+	CheckLength(vocabulary, bytes->size);
+	SetEntries(vocabulary, offsets->nelements - 1);
+	vocabulary->is_text = true;
+	vocabulary->bytes = BulkAlloc(bulk, bytes->size);
+	vocabulary->offsets = BulkAlloc(bulk, sizeof(int32) * offsets->nelements);
+	vocabulary->texts = BulkAlloc(bulk, sizeof(TextSlot) * (vocabulary->mask + 1));
+	if (BulkWantsContent(bulk))
+	{
+		CopyTexts(vocabulary, bytes, offsets);
+		FillTexts(vocabulary);
+	}
+}
+
+static Vocabulary *
+CreateVocabulary(const char *name, const char *feature, ModelFile *file, Bulk *bulk)
 {
 	static const int64 any_length[] = {-1};
 	Vocabulary *vocabulary = palloc0(sizeof(Vocabulary));
+	VocabularyFacts *facts = BulkAlloc(bulk, sizeof(VocabularyFacts));
 	char	   *ids = psprintf("vocabulary.%s.ids", name);
 	char	   *bytes = psprintf("vocabulary.%s.bytes", name);
 	char	   *offsets = psprintf("vocabulary.%s.offsets", name);
 
 	vocabulary->name = pstrdup(name);
-	vocabulary->seed = pg_prng_uint64(&pg_global_prng_state);
+	if (BulkWantsContent(bulk))
+		facts->seed = pg_prng_uint64(&pg_global_prng_state);
+	if (facts)
+		vocabulary->seed = facts->seed;
 
 	if (ModelFileFind(file, ids))
-		LoadIds(vocabulary, ModelFileNeed(file, ids, TENSOR_I64, 1, any_length));
+		CreateIds(vocabulary, ModelFileNeed(file, ids, TENSOR_I64, 1, any_length), bulk);
 	else if (ModelFileFind(file, bytes) || ModelFileFind(file, offsets))
-		LoadTexts(vocabulary,
-				  ModelFileNeed(file, bytes, TENSOR_U8, 1, any_length),
-				  ModelFileNeed(file, offsets, TENSOR_I64, 1, any_length));
+		CreateTexts(vocabulary,
+					ModelFileNeed(file, bytes, TENSOR_U8, 1, any_length),
+					ModelFileNeed(file, offsets, TENSOR_I64, 1, any_length), bulk);
 	else
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
 				 errmsg("invalid model: vocabulary \"%s\" of feature \"%s\" is missing", name, feature),
 				 errdetail("There is neither tensor \"%s\" nor tensor \"%s\".", ids, bytes)));
+
+	if (BulkWantsContent(bulk))
+		facts->is_decimal = vocabulary->is_decimal;
+	if (facts)
+		vocabulary->is_decimal = facts->is_decimal;
 	pfree(ids);
 	pfree(bytes);
 	pfree(offsets);
 	return vocabulary;
 }
 
+Vocabulary **
+VocabulariesCreate(const Contract *contract, ModelFile *file, Bulk *bulk)
+{
+	Vocabulary **vocabularies = palloc0(sizeof(Vocabulary *) * contract->nfeatures);
+	Vocabulary **by_name = palloc0(sizeof(Vocabulary *) * contract->nfeatures);
+	char	  **names = palloc(sizeof(char *) * contract->nfeatures);
+	NameIndex  *index;
+
+	for (int i = 0; i < contract->nfeatures; i++)
+	{
+		names[i] = contract->features[i].lookup.vocabulary;
+		if (names[i] == NULL)
+			names[i] = "";
+	}
+	index = NameIndexCreate(names, contract->nfeatures);
+	for (int i = 0; i < contract->nfeatures; i++)
+	{
+		Vocabulary **first = &by_name[NameIndexFind(index, names[i])];
+
+		if (contract->features[i].lookup.vocabulary == NULL)
+			continue;
+		if (*first == NULL)
+			*first = CreateVocabulary(names[i], contract->features[i].name, file, bulk);
+		vocabularies[i] = *first;
+	}
+	pfree(index->sorted);
+	pfree(index);
+	pfree(names);
+	pfree(by_name);
+	return vocabularies;
+}
+
+Vocabulary **
+VocabulariesLoad(const Contract *contract, ModelFile *file)
+{
+	Bulk		bulk = {NULL, 0, 0, false};
+	char	   *chunk;
+
+	(void) VocabulariesCreate(contract, file, &bulk);
+	chunk = MemoryContextAllocHuge(CurrentMemoryContext, bulk.used + MTL_BULK_ALIGNMENT);
+	bulk.base = (char *) TYPEALIGN(MTL_BULK_ALIGNMENT, chunk);
+	bulk.size = bulk.used;
+	bulk.used = 0;
+	return VocabulariesCreate(contract, file, &bulk);
+}
+
+/* ----------------------------------------------------------------- lookup */
+
 int
 VocabularyFindId(const Vocabulary *vocabulary, int64 id)
 {
-	IdEntry    *entry = id_table_lookup(vocabulary->ids, id);
-
-	return entry ? entry->position : -1;
+	return FindIdSlot(vocabulary, id)->entry - 1;
 }
 
 int
-VocabularyFindText(Vocabulary *vocabulary, const char *text, int length)
+VocabularyFindText(const Vocabulary *vocabulary, const char *text, int length)
 {
-	TextEntry  *entry;
+	uint32		hash;
 
-	vocabulary->probe = text;
-	vocabulary->probe_length = length;
-	entry = text_table_lookup(vocabulary->texts, PROBE);
-	return entry ? entry->position : -1;
+	return FindTextSlot(vocabulary, text, length, &hash)->entry - 1;
 }

@@ -29,7 +29,7 @@ AddSkips(GraphBuilder *builder, int nlayers, const int *layers, int *representat
 		for (int l = 0; l < nlayers; l++)
 		{
 			inputs[l] = layers[l * ntasks + t];
-			weights[l] = TensorFloat(skip, (int64) t * nlayers + l);
+			weights[l] = TensorHasNumbers(skip) ? TensorFloat(skip, (int64) t * nlayers + l) : 0;
 		}
 		representations[t] = AddCombine(builder, skip->name, nlayers, inputs, weights, 1, false);
 		TieCombine(builder, representations[t], skip, (int64) t * nlayers);

@@ -27,7 +27,8 @@ AddStitch(GraphBuilder *builder, const Tensor *stitch, int subspaces, bool per_u
 	{
 		float	   *weights = palloc_extended(sizeof(float) * per_task, MCXT_ALLOC_HUGE);
 
-		memcpy(weights, stitch->data + sizeof(float) * per_task * t, sizeof(float) * per_task);
+		if (TensorHasNumbers(stitch))
+			memcpy(weights, stitch->data + sizeof(float) * per_task * t, sizeof(float) * per_task);
 		stitched[t] = AddCombine(builder, stitch->name, ntasks, columns, weights, subspaces, per_unit);
 		TieCombine(builder, stitched[t], stitch, per_task * t);
 	}

@@ -245,12 +245,13 @@ NeedVector(GraphBuilder *builder, const char *prefix, const char *suffix, int64 
 }
 
 /*
- * The engine divides by sqrt(running_var + epsilon).
+ * The engine divides by sqrt(running_var + epsilon).  Without numbers, of a model that
+ * was loaded before, they are known to be right.
  */
 static void
 CheckVariances(const Tensor *variances, double epsilon)
 {
-	for (int64 i = 0; i < variances->nelements; i++)
+	for (int64 i = 0; TensorHasNumbers(variances) && i < variances->nelements; i++)
 	{
 		double		variance = TensorFloat(variances, i);
 

@@ -129,7 +129,7 @@ TensorInt(const Tensor *tensor, int64 i)
 }
 
 /*
- * Reads one entry of the header; data is the part of the file after it.
+ * Reads one entry of the header; data is the part of the file after it, or NULL.
  */
 static void
 ReadTensor(Tensor *tensor, char *name, JsonObject *entry, const char *data, int64 data_size)
@@ -182,7 +182,7 @@ ReadTensor(Tensor *tensor, char *name, JsonObject *entry, const char *data, int6
 				 errmsg("invalid model: tensor \"%s\" of shape %s has " INT64_FORMAT " bytes of data, expected " INT64_FORMAT " elements of %d bytes",
 						name, TensorShapeText(tensor->ndims, tensor->dims), end - begin,
 						tensor->nelements, tensor_type_sizes[tensor->type])));
-	tensor->data = data + begin;
+	tensor->data = data ? data + begin : NULL;
 	tensor->size = size;
 	JsonObjectClose(entry);
 }
@@ -370,12 +370,12 @@ ReadTensors(ModelFile *file, JsonObject *header, const char *data, int64 data_si
 	qsort(file->tensors, file->ntensors, sizeof(Tensor), CompareTensorNames);
 }
 
-ModelFile *
-ModelFileRead(const char *bytes, Size size)
+static ModelFile *
+ReadFile(const char *bytes, Size size, bool has_data)
 {
 	ModelFile  *file = palloc0(sizeof(ModelFile));
 	int64		header_length = HeaderLength(bytes, size);
-	const char *data = bytes + LENGTH_SIZE + header_length;
+	const char *data = has_data ? bytes + LENGTH_SIZE + header_length : NULL;
 	int64		data_size = size - LENGTH_SIZE - header_length;
 	JsonObject *header;
 	JsonObject *metadata;
@@ -384,6 +384,7 @@ ModelFileRead(const char *bytes, Size size)
 
 	file->bytes = bytes;
 	file->size = size;
+	file->beginning = LENGTH_SIZE + header_length;
 
 	header = JsonObjectOpen(JsonRoot(JsonbFromUtf8(bytes + LENGTH_SIZE, header_length, "header")), "header");
 	metadata = JsonGetObject(header, "__metadata__");
@@ -397,11 +398,27 @@ ModelFileRead(const char *bytes, Size size)
 	digest = JsonNeedString(metadata, DIGEST_KEY);
 
 	ReadTensors(file, header, data, data_size);
-	CheckTensorsTile(file, data, data_size);
+	if (has_data)
+		CheckTensorsTile(file, data, data_size);
 	file->contract = JsonbFromUtf8(contract, strlen(contract), "contract");
-	CheckTensorsFinite(file);
-	CheckDigest(file, contract, digest);
+	if (has_data)
+	{
+		CheckTensorsFinite(file);
+		CheckDigest(file, contract, digest);
+	}
 	return file;
+}
+
+ModelFile *
+ModelFileRead(const char *bytes, Size size)
+{
+	return ReadFile(bytes, size, true);
+}
+
+ModelFile *
+ModelFileReadAgain(const char *bytes, Size size)
+{
+	return ReadFile(bytes, size, false);
 }
 
 Tensor *

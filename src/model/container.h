@@ -5,6 +5,10 @@
  * The bytes are hostile until ModelFileRead() has returned: it checks every
  * length, offset, shape, count and value.  docs/model-format.md describes the
  * file.
+ *
+ * Of a file that was read before, ModelFileReadAgain() needs the beginning alone, up to
+ * where the numbers of the tensors start.  Its tensors have names and shapes, but no
+ * numbers.
  */
 #ifndef MTL_RANK_CONTAINER_H
 #define MTL_RANK_CONTAINER_H
@@ -22,7 +26,10 @@ typedef enum TensorType
 	TENSOR_U8
 } TensorType;
 
-/* data points into the file's bytes and may be unaligned: read it by memcpy */
+/*
+ * data points into the file's bytes and may be unaligned: read it by memcpy.  It is NULL
+ * where only the beginning of the file was read.
+ */
 typedef struct Tensor
 {
 	char	   *name;
@@ -48,6 +55,7 @@ struct ModelFile
 {
 	const char *bytes;			/* the caller's, must outlive the ModelFile */
 	Size		size;
+	Size		beginning;		/* bytes before the numbers of the tensors */
 	Jsonb	   *contract;
 	int			ntensors;
 	Tensor	   *tensors;		/* in byte order of the names */
@@ -65,6 +73,11 @@ struct ModelFile
  * result is allocated in the current context.
  */
 extern ModelFile *ModelFileRead(const char *bytes, Size size);
+
+/*
+ * The same from the beginning of a file that was of this size, and had passed all checks.
+ */
+extern ModelFile *ModelFileReadAgain(const char *bytes, Size size);
 
 /*
  * Parses JSON in UTF-8; errors say that what they found it in is what, a part of
@@ -93,6 +106,13 @@ extern char *ModelFileWrite(const char *contract, int ntensors, const Tensor *te
 
 /* "[16, 8]", for messages. */
 extern char *TensorShapeText(int ndims, const int64 *dims);
+
+/* Whether its numbers are there: see ModelFileReadAgain(). */
+static inline bool
+TensorHasNumbers(const Tensor *tensor)
+{
+	return tensor->data != NULL;
+}
 
 /* The number at position i. */
 extern float TensorFloat(const Tensor *tensor, int64 i);

@@ -6,6 +6,7 @@
 
 #include "common/cryptohash.h"
 #include "common/sha2.h"
+#include "utils/builtins.h"
 
 #include "model/digest.h"
 
@@ -49,4 +50,14 @@ DigestHex(const uint8 digest[MTL_DIGEST_SIZE])
 	}
 	hex[MTL_DIGEST_HEX_SIZE] = '\0';
 	return hex;
+}
+
+bool
+DigestFromHex(const char *hex, uint8 digest[MTL_DIGEST_SIZE])
+{
+	if (strlen(hex) != MTL_DIGEST_HEX_SIZE ||
+		strspn(hex, "0123456789abcdefABCDEF") != MTL_DIGEST_HEX_SIZE)
+		return false;
+	(void) hex_decode(hex, MTL_DIGEST_HEX_SIZE, (char *) digest);
+	return true;
 }

@@ -22,4 +22,7 @@ extern void DigestChunks(const DigestChunk *chunks, int nchunks, uint8 digest[MT
 /* 64 lower-case hexadecimal digits, palloc'ed. */
 extern char *DigestHex(const uint8 digest[MTL_DIGEST_SIZE]);
 
+/* The digest of so many hexadecimal digits, of either case; false for anything else. */
+extern bool DigestFromHex(const char *hex, uint8 digest[MTL_DIGEST_SIZE]);
+
 #endif							/* MTL_RANK_DIGEST_H */

@@ -148,12 +148,8 @@ static LoadedModel *
 LoadModel(Datum value)
 {
 	MtlModel   *whole = DatumGetMtlModelP(value);
-	LoadedModel *model;
+	LoadedModel *model = ModelCacheLoad(whole);
 
-	MtlModelCheck(whole);
-	CheckModelSize(whole->file_size);
-	model = LoadedModelCreate(whole->file, whole->file_size, whole->digest);
-	ModelCacheAdd(model);
 	if ((Pointer) whole != DatumGetPointer(value))
 		pfree(whole);
 	return model;

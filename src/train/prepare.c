@@ -229,7 +229,8 @@ EncodeRows(TrainCall *call, ReadRows *read)
 	if (validates)
 		training->validation = RowStoreCreate(format, &call->memory, "validation rows");
 	training->batch = BatchCreate(format, call->graph->layout, training->nlosses, weighted, options->batch_size);
-	target.encoder = EncoderCreate(call->contract, call->graph->layout, call->file);
+	target.encoder = EncoderCreate(call->contract, call->graph->layout,
+								   VocabulariesLoad(call->contract, call->file));
 	target.layout = call->graph->layout;
 	target.nlosses = training->nlosses;
 	target.losses = training->losses;

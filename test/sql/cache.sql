@@ -164,3 +164,47 @@ SELECT model_file(
 SET search_path = cache, public;
 SELECT (mtl_score(model, ARRAY[1]))[1:2], (mtl_score(model, ARRAY[1]))[100] FROM stacked;
 SELECT total_bytes < 1000000 AS shared FROM pg_backend_memory_contexts WHERE name = 'mtl_rank model';
+
+-- where loaded models are: shared or not, as the server is set up
+\c -
+SET search_path = cache, public;
+SELECT location IN ('shared', 'session') AS loaded, bytes > 0 AS size, (location = 'shared') = (reason IS NULL) AS reason
+FROM mtl_cache_prewarm('cache');
+CREATE TEMP VIEW loaded AS SELECT c.* FROM mtl_cache c JOIN mtl_versions v USING (digest) WHERE v.name = 'cache' AND v.state = 'active';
+SELECT models, pins, uses > 0 AS used, last_used <= now() AS last_used FROM loaded;
+SELECT mtl_cache_prewarm(NULL::text), mtl_cache_prewarm(NULL::mtl_model);
+SELECT mtl_cache_prewarm('none');
+-- a model in use stays
+SELECT mtl_score('cache', ARRAY[1]), mtl_cache_evict(digest) FROM loaded;
+SELECT mtl_cache_evict(digest) FROM loaded;
+SELECT count(*) FROM loaded;
+SELECT mtl_score('cache', ARRAY[1]);
+SELECT mtl_cache_evict(repeat('0', 64)), mtl_cache_evict(NULL);
+SELECT mtl_cache_evict('x');
+SELECT mtl_cache_evict(repeat('0', 63) || 'x');
+SELECT mtl_cache_evict() > 0 AS evicted;
+SELECT count(*) FROM mtl_cache;
+SELECT count(DISTINCT (mtl_cache_prewarm(model)).location) FROM store;
+SELECT count(*), max(pins) FROM mtl_cache;
+-- one that is too large for the session's memory is kept as long as it is used
+SET mtl_rank.cache_size = 0;
+SELECT sum((mtl_score(model, ARRAY[a]))[1]) AS sum FROM generate_series(1, 100) a, store;
+SELECT count(*) FROM pg_backend_memory_contexts WHERE name = 'mtl_rank model';
+RESET mtl_rank.cache_size;
+
+-- who may see and evict
+CREATE ROLE mtl_cache_user;
+CREATE ROLE mtl_cache_monitor IN ROLE pg_monitor;
+GRANT USAGE ON SCHEMA cache TO mtl_cache_user, mtl_cache_monitor;
+SET ROLE mtl_cache_user;
+SELECT * FROM mtl_cache;
+SELECT * FROM mtl_cache_entries();
+SELECT mtl_cache_evict();
+SELECT mtl_cache_evict(repeat('0', 64));
+SELECT mtl_cache_prewarm('cache');
+SET ROLE mtl_cache_monitor;
+SELECT count(*) >= 0 AS seen FROM mtl_cache;
+SELECT mtl_cache_evict();
+RESET ROLE;
+DROP OWNED BY mtl_cache_user, mtl_cache_monitor;
+DROP ROLE mtl_cache_user, mtl_cache_monitor;

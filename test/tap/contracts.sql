@@ -6,7 +6,7 @@
 \set ON_ERROR_STOP on
 
 BEGIN;
-SELECT plan(34);
+SELECT plan(38);
 
 CREATE TEMP VIEW member AS
 	SELECT d.classid, d.objid, pg_describe_object(d.classid, d.objid, 0) AS description
@@ -33,6 +33,11 @@ SELECT results_eq(
 		('mtl_auc_add(internal,boolean,double precision)', 'i', false, 's', false, 'c'),
 		('mtl_auc_add(internal,double precision,double precision)', 'i', false, 's', false, 'c'),
 		('mtl_auc_result(internal)', 'i', false, 's', false, 'c'),
+		('mtl_cache_entries()', 'v', true, 'r', false, 'c'),
+		('mtl_cache_evict()', 'v', true, 'r', false, 'c'),
+		('mtl_cache_evict(text)', 'v', true, 'r', false, 'c'),
+		('mtl_cache_prewarm(mtl_model)', 'v', true, 'r', true, 'c'),
+		('mtl_cache_prewarm(text)', 'v', true, 'r', true, 'c'),
 		('mtl_calibration(boolean,double precision)', 'i', false, 's', false, 'internal'),
 		('mtl_calibration(boolean,double precision,integer)', 'i', false, 's', false, 'internal'),
 		('mtl_calibration(double precision,double precision)', 'i', false, 's', false, 'internal'),
@@ -142,10 +147,15 @@ SELECT is_empty($$ SELECT a.oid::regprocedure FROM member_function a
 	'what takes a model also takes a name, with the same C function, arguments and result');
 SELECT is_empty($$ SELECT oid::regprocedure FROM member_function WHERE proname !~ '^mtl_' $$,
 	'all functions have the prefix');
-SELECT is_empty($$ SELECT oid::regprocedure FROM member_function f
+SELECT results_eq($$ SELECT oid::regprocedure::text COLLATE "C" FROM member_function f
 	WHERE NOT EXISTS (SELECT FROM aclexplode(coalesce(f.proacl, acldefault('f', f.proowner)))
-		WHERE grantee = 0 AND privilege_type = 'EXECUTE') $$,
-	'everybody may call the functions: rights on the tables decide');
+		WHERE grantee = 0 AND privilege_type = 'EXECUTE') ORDER BY 1 $$,
+	$$ VALUES ('mtl_cache_entries()' COLLATE "C"), ('mtl_cache_evict()'), ('mtl_cache_evict(text)') $$,
+	'everybody may call the functions, but those for what others have loaded: rights on the tables decide');
+SELECT function_privs_are('mtl_cache_entries', '{}'::text[], 'pg_monitor', ARRAY['EXECUTE'], 'monitors may see what is loaded');
+SELECT table_privs_are('mtl_cache', 'pg_monitor', ARRAY['SELECT'], 'by the view with names, too');
+SELECT function_privs_are('mtl_cache_evict', ARRAY['text'], 'pg_monitor', '{}'::text[], 'but they may not evict');
+SELECT function_privs_are('mtl_cache_evict', '{}'::text[], 'pg_monitor', '{}'::text[], 'nothing at all');
 
 --
 -- aggregates
@@ -202,12 +212,12 @@ SELECT results_eq(
 
 SELECT results_eq(
 	$$ SELECT relname::text COLLATE "default", relkind::text FROM member_relation ORDER BY relname $$,
-	$$ VALUES ('mtl_activations', 'r'), ('mtl_active', 'r'), ('mtl_models', 'r'), ('mtl_progress_train', 'v'), ('mtl_versions', 'v') $$,
+	$$ VALUES ('mtl_activations', 'r'), ('mtl_active', 'r'), ('mtl_cache', 'v'), ('mtl_models', 'r'), ('mtl_progress_train', 'v'), ('mtl_versions', 'v') $$,
 	'tables and views');
 SELECT results_eq($$ SELECT relname::text COLLATE "default", privilege_type
-	FROM member_relation, aclexplode(coalesce(relacl, acldefault('r', relowner))) WHERE grantee <> relowner $$,
-	$$ VALUES ('mtl_progress_train', 'SELECT') $$,
-	'no rights on them but their owner''s, and everybody''s to ask who trains');
+	FROM member_relation, aclexplode(coalesce(relacl, acldefault('r', relowner))) WHERE grantee <> relowner ORDER BY 1 $$,
+	$$ VALUES ('mtl_cache', 'SELECT'), ('mtl_progress_train', 'SELECT') $$,
+	'no rights on them but their owner''s, monitors'' to see what is loaded, and everybody''s to ask who trains');
 SELECT is_empty($$ SELECT relname, attname FROM member_relation JOIN pg_attribute ON attrelid = member_relation.oid
 	WHERE attacl IS NOT NULL $$, 'none on columns either');
 SELECT is_empty($$ SELECT relname FROM member_relation JOIN pg_extension ON extname = 'mtl_rank'
@@ -219,8 +229,8 @@ SELECT results_eq(
 	$$ VALUES ('mtl_activations', ''), ('mtl_active', ''), ('mtl_models', '') $$,
 	'pg_dump takes all rows of the tables along');
 SELECT is_empty($$ SELECT relname FROM member_relation
-	WHERE relkind = 'v' AND NOT coalesce(reloptions @> '{security_invoker=true}', false) $$,
-	'views use the rights of who reads them');
+	WHERE relkind = 'v' AND relname <> 'mtl_cache' AND NOT coalesce(reloptions @> '{security_invoker=true}', false) $$,
+	'views use the rights of who reads them, but for the one that monitors read');
 SELECT col_is_pk('mtl_models', ARRAY['name', 'version'], 'a name and a version are one model');
 SELECT col_is_pk('mtl_active', 'name', 'a name has one active version');
 SELECT is_empty($$ SELECT conname FROM pg_constraint

@@ -1,0 +1,39 @@
+/*
+ * shared_memory.h
+ *	  The shared memory of the module: one piece of fixed size, and segments.
+ */
+#ifndef MTL_RANK_SHARED_MEMORY_H
+#define MTL_RANK_SHARED_MEMORY_H
+
+#include "postgres.h"
+
+#include "storage/dsm.h"
+
+/*
+ * Sees to it that there will be a piece of this size; to be called when the module is
+ * loaded.  init is called once in the life of the server, on uninitialized memory.
+ */
+extern void SharedMemoryRequest(Size size, void (*init) (void *memory));
+
+/*
+ * The piece, or NULL where the server's version gives none to a module that is not in
+ * shared_preload_libraries.
+ */
+extern void *SharedMemoryGet(void);
+
+/*
+ * A new segment of this size, mapped until SegmentDetach() or the end of the process.
+ * When the system has not as much memory, NULL and what it said, palloc'ed.
+ */
+extern dsm_segment *SegmentCreate(Size size, char **reason);
+
+/* Maps a segment that another process made; NULL also if it is gone. */
+extern dsm_segment *SegmentAttach(dsm_handle handle, char **reason);
+
+/*
+ * Gives the memory of a segment that is pinned back to the system, though processes may
+ * have it mapped that have not looked at it for long; nobody may read it any more.
+ */
+extern void SegmentDestroy(dsm_handle handle);
+
+#endif							/* MTL_RANK_SHARED_MEMORY_H */
