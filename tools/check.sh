@@ -126,14 +126,15 @@ step_import() {
 	test_program test/import "$PYTHON" test/import/check.py
 }
 
-# Training once more, in double precision, where differences show what a gradient is.
+# Training once more, in double precision, where differences show what a gradient is; in a server that has loaded this build.
 compare_gradients() {
 	createdb gradients &&
-		psql --no-psqlrc --dbname=gradients --set library="$build/float64/mtl_rank" --file=test/gradients/gradients.sql
+		psql --no-psqlrc --dbname=gradients --set library=mtl_rank --file=test/gradients/gradients.sql
 }
 
 step_gradients() {
-	test_program build/float64 build_extension float64 FLOAT64=1 WERROR=1
+	test_program build/float64 build_and_install float64 FLOAT64=1 WERROR=1
+	start_cluster float64
 	test_program test/gradients compare_gradients
 }
 

@@ -173,7 +173,9 @@ FROM mtl_cache_prewarm('cache');
 CREATE TEMP VIEW loaded AS SELECT c.* FROM mtl_cache c JOIN mtl_versions v USING (digest) WHERE v.name = 'cache' AND v.state = 'active';
 SELECT models, pins, uses > 0 AS used, last_used <= now() AS last_used FROM loaded;
 SELECT mtl_cache_prewarm(NULL::text), mtl_cache_prewarm(NULL::mtl_model);
+\set VERBOSITY terse
 SELECT mtl_cache_prewarm('none');
+\set VERBOSITY default
 -- a model in use stays
 SELECT mtl_score('cache', ARRAY[1]), mtl_cache_evict(digest) FROM loaded;
 SELECT mtl_cache_evict(digest) FROM loaded;
