@@ -1,6 +1,5 @@
 """Imports of DeepCTR-Torch, and what all imports refuse. The cases in test/import hold what the library saved."""
 
-import json
 import os
 import sys
 import tempfile
@@ -9,31 +8,21 @@ from unittest import mock
 
 import numpy as np
 
-HERE = os.path.dirname(os.path.abspath(__file__))
-sys.path.insert(0, os.path.join(HERE, ".."))
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+
+from import_case import CASES, ImportCase, load_case    # puts mtl_rank on the path
 
 import mtl_rank as mtl
 from mtl_rank.__main__ import main
-from mtl_rank.checkpoints import Checkpoint, read_checkpoint
-
-CASES = os.path.join(HERE, "..", "..", "test", "import", "cases")
+from mtl_rank.checkpoints import Checkpoint
 
 
 def case(name):
     """A checkpoint, its configuration and its examples."""
-    folder = os.path.join(CASES, f"deepctr_torch_{name}")
-    with open(os.path.join(folder, "config.json"), encoding="utf-8") as file:
-        config = json.load(file)
-    return read_checkpoint(os.path.join(folder, "checkpoint.pth")), config, mtl.read_examples(os.path.join(folder, "examples.jsonl"))
+    return load_case(f"deepctr_torch_{name}")
 
 
-class ImportTest(unittest.TestCase):
-    def assert_refused(self, *texts, checkpoint, config, examples=(), **arguments):
-        with self.assertRaises(mtl.ModelError) as caught:
-            mtl.import_model(checkpoint, config, examples, **arguments)
-        for text in texts:
-            self.assertIn(text, str(caught.exception))
-
+class ImportTest(ImportCase):
     def test_tensors_are_untouched(self):
         checkpoint, config, examples = case("mmoe")
         model = mtl.import_model(checkpoint, config, examples)
@@ -50,74 +39,76 @@ class ImportTest(unittest.TestCase):
         checkpoint, config, _ = case("mmoe")
         for name in ("gate_dnn_final_layer.1.weight", "expert_dnn.1.linears.0.bias"):
             del checkpoint.tensors[name]
-        self.assert_refused('tensor "gate_dnn_final_layer.1.weight" is missing', 'tensor "expert_dnn.1.linears.0.bias" is missing',
-                            checkpoint=checkpoint, config=config)
+        self.assert_refused(checkpoint, config,
+                            'tensor "gate_dnn_final_layer.1.weight" is missing',
+                            'tensor "expert_dnn.1.linears.0.bias" is missing')
 
     def test_missing_table(self):
         checkpoint, config, _ = case("mmoe")
         del checkpoint.tensors["embedding_dict.work.weight"]
-        self.assert_refused('tensor "embedding_dict.work.weight" is missing: the embedding of feature "work"',
-                            checkpoint=checkpoint, config=config)
+        self.assert_refused(checkpoint, config, 'tensor "embedding_dict.work.weight" is missing: the embedding of feature "work"')
 
     def test_left_over_tensors(self):
         checkpoint, config, _ = case("esmm")
         config["features"] = [feature for feature in config["features"] if feature["name"] != "education"]
-        self.assert_refused('tensor "embedding_dict.education.weight" of shape', "is not used", checkpoint=checkpoint, config=config)
+        self.assert_refused(checkpoint, config, 'tensor "embedding_dict.education.weight" of shape', "is not used")
 
     def test_feature_that_does_not_fit(self):
         checkpoint, config, _ = case("esmm")
         config["features"].append({"name": "extra", "kind": "dense"})
-        self.assert_refused("the checkpoint does not fit the configuration", 'tensor "task.ctr.tower.0.weight" has shape [16, 18], '
-                            "expected [16, 19]", checkpoint=checkpoint, config=config)
+        self.assert_refused(checkpoint, config,
+                            "the checkpoint does not fit the configuration",
+                            'tensor "task.ctr.tower.0.weight" has shape [16, 18], '
+                            "expected [16, 19]")
 
     def test_questions_are_all_listed(self):
         checkpoint, config, _ = case("mmoe")
         del config["activation"], config["tasks"]
-        self.assert_refused('"tasks": the tasks in the library', '"activation": the activation of all hidden layers',
-                            checkpoint=checkpoint, config=config)
+        self.assert_refused(checkpoint, config,
+                            '"tasks": the tasks in the library', '"activation": the activation of all hidden layers')
 
     def test_unknown_key(self):
         checkpoint, config, _ = case("mmoe")
-        self.assert_refused('unknown key "activations"', checkpoint=checkpoint, config={**config, "activations": "relu"})
+        self.assert_refused(checkpoint, {**config, "activations": "relu"}, 'unknown key "activations"')
 
     def test_activation_that_cannot_be(self):
         checkpoint, config, _ = case("mmoe")
-        self.assert_refused('"activation" is "dice", this library has "relu"', checkpoint=checkpoint,
-                            config={**config, "activation": "dice"})
+        self.assert_refused(checkpoint, {**config, "activation": "dice"}, '"activation" is "dice", this library has "relu"')
 
     def test_number_of_tasks(self):
         checkpoint, config, _ = case("mmoe")
         config["tasks"].append({"name": "third", "type": "binary"})
-        self.assert_refused('"tasks" has 3 tasks, the checkpoint has 2 towers', checkpoint=checkpoint, config=config)
+        self.assert_refused(checkpoint, config, '"tasks" has 3 tasks, the checkpoint has 2 towers')
 
     def test_type_of_a_task(self):
         checkpoint, config, _ = case("mmoe")
         config["tasks"][1]["type"] = "multiclass"
-        self.assert_refused('task "never_married" has the type \'multiclass\', expected one of "binary", "regression"',
-                            checkpoint=checkpoint, config=config)
+        self.assert_refused(checkpoint, config,
+                            'task "never_married" has the type \'multiclass\', expected one of "binary", "regression"')
 
     def test_shared_experts_that_cannot_be(self):
         checkpoint, config, _ = case("ple")
         name = "specific_gate_dnn_final_layer.0.0.weight"
         checkpoint.tensors[name] = np.zeros((6, 5), "f4")
-        self.assert_refused("PLE has 2 experts per task and gates over 6, so 4 shared ones are used, of which the library makes only 2",
-                            checkpoint=checkpoint, config=config)
+        self.assert_refused(checkpoint, config,
+                            "PLE has 2 experts per task and gates over 6, so 4 shared ones are used, "
+                            "of which the library makes only 2")
 
     def test_vocabulary_of_a_wide_table(self):
         checkpoint, config, _ = case("esmm")
         checkpoint.tensors["embedding_dict.country.weight"] = np.broadcast_to(np.float32(0), ((1 << 24) + 1, 4))
-        self.assert_refused('feature "country" has 16777217 ids, but the library keeps ids in float32', checkpoint=checkpoint, config=config)
+        self.assert_refused(checkpoint, config, 'feature "country" has 16777217 ids, but the library keeps ids in float32')
 
     def test_numbers_beyond_float32(self):
         checkpoint, config, _ = case("esmm")
         checkpoint.tensors["out.bias"] = np.array([1e300])
-        self.assert_refused('tensor "task.ctr.tower.logit.bias" has numbers beyond the range of float32', checkpoint=checkpoint, config=config)
+        self.assert_refused(checkpoint, config, 'tensor "task.ctr.tower.logit.bias" has numbers beyond the range of float32')
 
     def test_examples_of_other_outputs(self):
         checkpoint, config, examples = case("esmm")
         examples[3]["scores"] = {"ctr": 0.5, "cvr": 0.5}
-        self.assert_refused('example 3 has scores for "ctr", "cvr", the model\'s outputs are "ctr", "ctcvr"',
-                            checkpoint=checkpoint, config=config, examples=examples)
+        self.assert_refused(checkpoint, config,
+                            'example 3 has scores for "ctr", "cvr", the model\'s outputs are "ctr", "ctcvr"', examples=examples)
 
 
 class FamilyTest(unittest.TestCase):

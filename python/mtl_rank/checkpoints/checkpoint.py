@@ -15,7 +15,7 @@ class CheckpointError(ModelError):
 
 
 class Checkpoint:
-    """Names and arrays, and which of them an importer has used.
+    """Names and arrays.
 
     tensors: name -> array. source: the file, for errors. attributes: what a format says besides its tensors, such as the
     layers of a Keras model.

@@ -141,7 +141,7 @@ def _joined(translation: Translation, names: Sequence[str], axis: int, what: str
 
 
 def _mlp(translation: Translation, prefix: str, target: str, what: str) -> Json:
-    return translation.mlp(hidden_blocks(translation, f"{prefix}.mlp", what=what), target, "relu", what)
+    return translation.mlp(hidden_blocks(translation, f"{prefix}.mlp"), target, "relu", what)
 
 
 def _towers(translation: Translation, config: Configuration) -> Optional[Json]:
@@ -149,7 +149,7 @@ def _towers(translation: Translation, config: Configuration) -> Optional[Json]:
     towers = {}
     for t, task in enumerate(config.task_names()):
         what = f'the tower of task "{task}"'
-        layers, logit = tower_blocks(translation, f"tower.{t}.mlp", what=what)
+        layers, logit = tower_blocks(translation, f"tower.{t}.mlp")
         towers[task] = translation.tower(layers, logit, task, "relu", what=what)
     return translation.shared_tower(towers, config.tasks)
 
@@ -168,8 +168,8 @@ def _single_task(translation: Translation, config: Configuration) -> Tuple[Json,
     towers = {}
     for t, task in enumerate(tasks):
         what = f'the bottom and the tower of task "{task}"'
-        layers, logit = tower_blocks(translation, f"tower.{t}.mlp", what=what)
-        bottom = hidden_blocks(translation, f"bottom.{t}.mlp", what=what)
+        layers, logit = tower_blocks(translation, f"tower.{t}.mlp")
+        bottom = hidden_blocks(translation, f"bottom.{t}.mlp")
         towers[task] = translation.tower(bottom + layers, logit, task, "relu", what=what)
         fields.spread(translation, f"task.{task}.tower.0.weight", t)
     return single_task(tower=translation.shared_tower(towers, config.tasks)), fields.order

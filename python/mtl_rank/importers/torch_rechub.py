@@ -104,13 +104,13 @@ class _Activations:
 
 
 def _mlp(translation: Translation, prefix: str, target: str, activation: str, what: str) -> Json:
-    layers = hidden_blocks(translation, f"{prefix}.mlp", ALPHAS.get(activation), what)
+    layers = hidden_blocks(translation, f"{prefix}.mlp", ALPHAS.get(activation))
     return translation.mlp(layers, target, ACTIVATIONS[activation], what)
 
 
 def _tower(translation: Translation, prefix: str, task: str, activation: str) -> Json:
     what = f'the tower of task "{task}"'
-    layers, logit = tower_blocks(translation, f"{prefix}.mlp", ALPHAS.get(activation), what)
+    layers, logit = tower_blocks(translation, f"{prefix}.mlp", ALPHAS.get(activation))
     return translation.tower(layers, logit, task, ACTIVATIONS[activation], what=what)
 
 
@@ -121,7 +121,7 @@ def _towers(translation: Translation, config: Configuration, activations: _Activ
 def _gate(translation: Translation, prefix: str, target: str) -> Json:
     """An MLP of one layer whose activation is softmax: its batch norm comes before the softmax."""
     what = f'the gate "{target}"'
-    logit = block(translation, f"{prefix}.mlp", what=what)
+    logit = block(f"{prefix}.mlp")
     return translation.gate([], logit.linear, target, "linear", logit_norm=logit.norm, what=what)
 
 

@@ -267,31 +267,26 @@ class Translation:
                 task["tower"] = towers[task["name"]]
         return None
 
-    def _missing(self) -> List[str]:
-        return [f'tensor "{name}" is missing{": " + what if what else ""}' for name, what in self.missing.items()]
-
     def problems(self) -> List[str]:
         """What is missing in the checkpoint, and what is in it that the model does not use."""
-        return self._missing() + [
+        missing = [f'tensor "{name}" is missing{": " + what if what else ""}' for name, what in self.missing.items()]
+        return missing + [
             f'tensor "{name}" of shape {list(self.checkpoint.shape(name))} is not used'
             for name in self.checkpoint if name not in self.used and name not in self.ignored
         ]
 
-    def _refuse(self, problems: List[str]) -> None:
-        """Error with these problems, if there are any."""
+    def finish(
+        self, configuration: Configuration, architecture: Json, tasks: Sequence[Json], *, library: str,
+        input: Optional[Sequence[str]] = None,
+    ) -> Model:
+        """The model; an error lists everything that was missing or left over."""
+        problems = self.problems()
         if problems:
             raise ModelError(f"{self.checkpoint.source} is not the model that the configuration describes:\n  "
                              + "\n  ".join(cut(problems)))
-
-    def finish(
-        self, configuration: Configuration, architecture: Json, tasks: Sequence[Json], *, library: str,
-        features: Optional[Sequence[Json]] = None, input: Optional[Sequence[str]] = None,
-    ) -> Model:
-        """The model; an error lists everything that was missing or left over."""
-        self._refuse(self.problems())
         extras = {key: configuration.extra(key) for key in EXTRAS}
         contract = make_contract(
-            architecture, list(features or configuration.features), list(tasks), input=input, rank=extras["rank"],
+            architecture, configuration.features, list(tasks), input=input, rank=extras["rank"],
             provenance={"library": library, **(extras["provenance"] or {})},
         )
         model = Model(contract, self.tensors)
