@@ -353,7 +353,7 @@ BEGIN
 	RETURN true;
 END
 $$;
-CREATE VIEW few WITH (security_barrier) AS SELECT * FROM rows WHERE id IN (3, 4);
+CREATE VIEW few WITH (security_barrier) AS SELECT * FROM rows WHERE id::text IN ('3', '4');
 GRANT SELECT ON few, other TO regress_mtl_nobody;
 ALTER TABLE other ENABLE ROW LEVEL SECURITY;
 CREATE POLICY few ON other USING (id < 8);
