@@ -75,6 +75,9 @@ extern void PrepareDense(FeatureEncoder *encoder);
 extern void EncodeNumbers(const FeatureEncoder *encoder, int place, int n,
 						  const double *numbers, float *floats);
 
+/* The feature's numbers from a list; numbers is space for them. */
+extern void EncodeList(const FeatureEncoder *encoder, ValueList *list, double *numbers, float *floats);
+
 /* A weight or any other number that is stored as float32 as it is. */
 extern float NumberToFloat(double number, const char *label);
 

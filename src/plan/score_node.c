@@ -30,6 +30,7 @@ typedef struct ScoreGroup
 	ScoreBatch *batch;
 	ExprState  *model;
 	ExprState  *features[2];	/* the second NULL but for pairs */
+	int			columns[2];		/* of the child, that features are, or -1 */
 	ExprState **options;		/* by call; NULL: takes none */
 	NullableDatum *option_values;
 
@@ -62,6 +63,7 @@ typedef struct ScoreNodeState
 	ScoreGroup *groups;
 	int			nkept;
 	KeptColumn *kept;
+	bool		keeps_memory;	/* a kept column is by reference */
 	int			last_column;	/* of the child that is used at all */
 	ExprContext *arguments;		/* for what is computed when a row is gathered */
 	Size		memory;			/* of a batch */
@@ -81,6 +83,7 @@ typedef struct ScoreNodeState
 
 	/* the child */
 	TupleTableSlot *waiting;	/* a row that begins the next batch, or NULL */
+	TupleTableSlot *encoding;	/* the row that is being encoded */
 	bool		exhausted;
 	bool		bounded;		/* remaining is known */
 	bool		bound_ready;
@@ -159,7 +162,12 @@ BeginGroup(ScoreNodeState *state, ScoreGroup *group, List *calls)
 	}
 	group->model = ExecInitExpr(linitial(first->args), parent);
 	for (int i = 0; i < kind->nrows; i++)
-		group->features[i] = ExecInitExpr(list_nth(first->args, 1 + i), parent);
+	{
+		Node	   *features = list_nth(first->args, 1 + i);
+
+		group->features[i] = ExecInitExpr((Expr *) features, parent);
+		group->columns[i] = IsA(features, Var) ? ((Var *) features)->varattno - 1 : -1;
+	}
 	group->batch = ScoreBatchCreate(group->ncalls, array);
 }
 
@@ -201,6 +209,7 @@ BeginKept(ScoreNodeState *state, const CustomScan *plan)
 		column->typlen = TupleDescAttr(child, column->column)->attlen;
 		column->typbyval = TupleDescAttr(child, column->column)->attbyval;
 		state->last_column = Max(state->last_column, column->column + 1);
+		state->keeps_memory |= !column->typbyval;
 	}
 
 	pull_varattnos((Node *) plan->custom_exprs, OUTER_VAR, &used);
@@ -401,6 +410,32 @@ BeginBatch(ScoreNodeState *state, ScoreGroup *group)
 }
 
 /*
+ * The features of the child's row; false if one is null.
+ */
+static bool
+ReadFeatures(ScoreNodeState *state, ScoreGroup *group, Datum *features)
+{
+	const TupleTableSlot *slot = state->arguments->ecxt_outertuple;
+	bool		all = true;
+
+	for (int k = 0; k < 2 && group->features[k]; k++)
+	{
+		int			column = group->columns[k];
+		bool		isnull;
+
+		if (column >= 0)
+		{
+			features[k] = slot->tts_values[column];
+			isnull = slot->tts_isnull[column];
+		}
+		else
+			features[k] = ExecEvalExprSwitchContext(group->features[k], state->arguments, &isnull);
+		all &= !isnull;
+	}
+	return all;
+}
+
+/*
  * Encodes the child's row for all groups, as the given row of the node.  Ahead, a
  * group's model is not looked up: false, the row must wait until it is asked for.
  */
@@ -413,17 +448,9 @@ EncodeGroups(ScoreNodeState *state, int row, bool ahead)
 	{
 		ScoreGroup *group = &state->groups[i];
 		Datum		features[2] = {(Datum) 0, (Datum) 0};
-		bool		isnull = false;
 
 		group->rows[row] = -1;
-		for (int k = 0; k < 2 && group->features[k]; k++)
-		{
-			bool		feature_isnull;
-
-			features[k] = ExecEvalExprSwitchContext(group->features[k], context, &feature_isnull);
-			isnull |= feature_isnull;
-		}
-		if (isnull)
+		if (!ReadFeatures(state, group, features))
 			continue;
 		if (!group->begun)
 		{
@@ -441,34 +468,6 @@ EncodeGroups(ScoreNodeState *state, int row, bool ahead)
 		}
 	}
 	return true;
-}
-
-/*
- * The same for a row that nobody has asked for yet: false, too, if it has an error.
- * There is no other way to know than to try.  No subtransaction is needed, for
- * nothing is at work here that takes locks or writes: the plan made sure that only
- * columns, the server's own immutable functions, and the encoder are.
- */
-static bool
-TryEncodeGroups(ScoreNodeState *state, int row)
-{
-	MemoryContext caller = CurrentMemoryContext;
-	volatile bool encoded = false;
-
-	PG_TRY();
-	{
-		encoded = EncodeGroups(state, row, true);
-	}
-	PG_CATCH();
-	{
-		if (!ScoreErrorIsData())
-			PG_RE_THROW();
-		MemoryContextSwitchTo(caller);
-		FlushErrorState();
-		encoded = false;
-	}
-	PG_END_TRY();
-	return encoded;
 }
 
 /*
@@ -519,23 +518,21 @@ KeepPlace(ScoreNodeState *state, int row)
 }
 
 /*
- * Adds the child's row to the batch, unless it must wait.
+ * Adds the child's row to the batch, unless it must wait: nobody has asked for it
+ * yet, and a model has to be looked up for it.
  */
 static bool
 GatherRow(ScoreNodeState *state, TupleTableSlot *slot)
 {
 	int			row = state->nrows;
-	bool		encoded = true;
 
 	slot_getsomeattrs(slot, state->last_column);
 	ResetExprContext(state->arguments);
 	state->arguments->ecxt_outertuple = slot;
-	if (row > 0 && state->put_off_errors)
-		encoded = TryEncodeGroups(state, row);
-	else
-		(void) EncodeGroups(state, row, false);
-	if (!encoded)
+	state->encoding = slot;
+	if (!EncodeGroups(state, row, row > 0 && state->put_off_errors))
 		return false;
+	state->encoding = NULL;
 
 	state->scored[row] = false;
 	for (int i = 0; i < state->ngroups; i++)
@@ -556,7 +553,55 @@ GatherRow(ScoreNodeState *state, TupleTableSlot *slot)
 static bool
 BatchIsFull(const ScoreNodeState *state)
 {
-	return MemoryContextMemAllocated(state->batch_context, false) > state->memory;
+	return state->keeps_memory && MemoryContextMemAllocated(state->batch_context, false) > state->memory;
+}
+
+/*
+ * Gathers rows until there are as many as size.
+ */
+static void
+GatherRows(ScoreNodeState *state, int size)
+{
+	while (state->nrows < size && !BatchIsFull(state))
+	{
+		TupleTableSlot *slot = FetchRow(state, state->nrows > 0);
+
+		if (slot == NULL)
+			break;
+		if (!GatherRow(state, slot))
+		{
+			state->waiting = slot;
+			break;
+		}
+	}
+}
+
+/*
+ * The same for rows that nobody has asked for yet: one that has an error waits until
+ * somebody does.  There is no other way to know than to try.  No subtransaction is
+ * needed, for where a row is encoded nothing is at work that takes locks or writes:
+ * the plan made sure that only columns, the server's own immutable functions, and
+ * the encoder are.
+ */
+static void
+TryGatherRows(ScoreNodeState *state, int size)
+{
+	MemoryContext caller = CurrentMemoryContext;
+
+	state->encoding = NULL;
+	PG_TRY();
+	{
+		GatherRows(state, size);
+	}
+	PG_CATCH();
+	{
+		if (state->encoding == NULL || !ScoreErrorIsData())
+			PG_RE_THROW();
+		MemoryContextSwitchTo(caller);
+		FlushErrorState();
+		state->waiting = state->encoding;
+	}
+	PG_END_TRY();
 }
 
 /*
@@ -580,18 +625,14 @@ NextBatch(ScoreNodeState *state)
 		state->groups[i].nencoded = 0;
 	}
 
-	while (state->nrows < size && !BatchIsFull(state))
+	if (state->put_off_errors)
 	{
-		TupleTableSlot *slot = FetchRow(state, state->nrows > 0);
-
-		if (slot == NULL)
-			break;
-		if (!GatherRow(state, slot))
-		{
-			state->waiting = slot;
-			break;
-		}
+		GatherRows(state, 1);
+		if (state->nrows == 1 && size > 1)
+			TryGatherRows(state, size);
 	}
+	else
+		GatherRows(state, size);
 
 	for (int i = 0; i < state->ngroups; i++)
 		if (state->groups[i].nencoded > 0)
