@@ -18,6 +18,7 @@
 #include "compat.h"
 #include "engine/engine.h"
 #include "plan/explain.h"
+#include "plan/prefetch.h"
 #include "plan/score_node.h"
 #include "score/score_batch.h"
 #include "score/score_kind.h"
@@ -82,6 +83,7 @@ typedef struct ScoreNodeState
 	Oid		   *tables;
 
 	/* the child */
+	TupleTableSlot *table_rows; /* of the scan of a whole table, or NULL */
 	TupleTableSlot *waiting;	/* a row that begins the next batch, or NULL */
 	TupleTableSlot *encoding;	/* the row that is being encoded */
 	bool		exhausted;
@@ -273,6 +275,8 @@ BeginNode(CustomScanState *css, EState *estate, int eflags)
 	state->nulls = palloc(sizeof(bool) * MTL_MAX_BATCH * Max(state->nkept, 1));
 	state->scored = palloc(sizeof(bool) * MTL_MAX_BATCH);
 
+	if (IsA(outerPlanState(css), SeqScanState))
+		state->table_rows = ((ScanState *) outerPlanState(css))->ss_ScanTupleSlot;
 	scan = ScanOfTable(outerPlanState(css));
 	if (scan)
 	{
@@ -526,6 +530,8 @@ GatherRow(ScoreNodeState *state, TupleTableSlot *slot)
 {
 	int			row = state->nrows;
 
+	if (state->table_rows)
+		PrefetchNextRow(state->table_rows);
 	slot_getsomeattrs(slot, state->last_column);
 	ResetExprContext(state->arguments);
 	state->arguments->ecxt_outertuple = slot;
