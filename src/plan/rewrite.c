@@ -5,10 +5,12 @@
 #include "postgres.h"
 
 #include "executor/executor.h"
+#include "jit/jit.h"
 #include "miscadmin.h"
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
 #include "optimizer/clauses.h"
+#include "optimizer/cost.h"
 #include "optimizer/optimizer.h"
 #include "optimizer/planmain.h"
 #include "optimizer/tlist.h"
@@ -19,7 +21,9 @@
 #include "plan/plan_walk.h"
 #include "plan/reader.h"
 #include "plan/rewrite.h"
+#include "plan/row_expansion.h"
 #include "plan/score_node.h"
+#include "score/score_kind.h"
 
 typedef struct Rewrite
 {
@@ -30,6 +34,43 @@ typedef struct Rewrite
 static Plan *RewritePlan(Rewrite *rewrite, Plan *plan, Reader reader);
 
 /* ------------------------------------------------------------ expressions */
+
+/*
+ * Whole rows that are features, which become row constructors of columns.
+ */
+typedef struct RowExpansion
+{
+	const PlannedStmt *statement;
+	const Plan *scan;
+	List	   *calls;			/* those that will be computed in batches */
+	List	   *wholes;			/* rows that were replaced */
+	List	   *rows;			/* by these */
+} RowExpansion;
+
+static Node *
+ExpandRows(Node *node, RowExpansion *expansion)
+{
+	FuncExpr   *call;
+
+	if (node == NULL)
+		return NULL;
+	if (!IsA(node, FuncExpr) || !list_member(expansion->calls, node))
+		return expression_tree_mutator(node, ExpandRows, (void *) expansion);
+	call = copyObject((FuncExpr *) node);
+	if (ScoreKindFind(call->funcid)->nrows == 1)
+	{
+		ListCell   *features = list_nth_cell(call->args, 1);
+		RowExpr    *row = ExpandWholeRow(expansion->statement, expansion->scan, lfirst(features));
+
+		if (row)
+		{
+			expansion->wholes = lappend(expansion->wholes, lfirst(features));
+			expansion->rows = lappend(expansion->rows, row);
+			lfirst(features) = row;
+		}
+	}
+	return (Node *) call;
+}
 
 /*
  * The columns that the lower part of a node delivers.
@@ -311,7 +352,7 @@ MultiexprWalker(Node *node, void *context)
  */
 static Plan *
 StackStages(Rewrite *rewrite, Plan *child, const Plan *like, List *stages, List *targetlist,
-			const Reader *reader, bool bounded)
+			const RowExpansion *expansion, const Reader *reader, bool bounded)
 {
 	ScanTuple	tuple = {list_length(child->targetlist), NIL, INDEX_VAR};
 	List	   *columns = child->targetlist;
@@ -325,6 +366,8 @@ StackStages(Rewrite *rewrite, Plan *child, const Plan *like, List *stages, List 
 
 		spec.child = top;
 		spec.calls = ScoreNodeSortCalls(stage->calls);
+		spec.rows = expansion->rows;
+		spec.wholes = expansion->wholes;
 		tuple.calls = list_concat(tuple.calls, spec.calls);
 		spec.qual = (List *) UseScores((Node *) stage->qual, &tuple);
 		if (lnext(stages, cell) == NULL)
@@ -360,6 +403,17 @@ StagesCanRaise(List *stages, int ncolumns)
 	return false;
 }
 
+/* Whether expressions over a scan see what is no column of its own, as ctid is. */
+static bool
+SystemColumnWalker(Node *node, void *context)
+{
+	if (node == NULL)
+		return false;
+	if (IsA(node, Var))
+		return ((Var *) node)->varattno <= 0;
+	return expression_tree_walker(node, SystemColumnWalker, context);
+}
+
 /*
  * Splits a node that has calls in its target list or conditions.
  */
@@ -376,6 +430,8 @@ SplitNode(Rewrite *rewrite, Plan *plan, const Reader *reader)
 	List	   *old_targetlist = plan->targetlist;
 	List	   *targetlist;
 	List	   *stages;
+	List	   *calls;
+	RowExpansion expansion = {rewrite->statement, plan, NIL, NIL, NIL};
 	Columns		columns = {NIL};
 	bool		bounded;
 
@@ -385,8 +441,8 @@ SplitNode(Rewrite *rewrite, Plan *plan, const Reader *reader)
 	if (split_join_qual)
 		quals = list_copy_tail(join->joinqual, first_join_qual);
 	quals = list_concat(quals, list_copy_tail(plan->qual, first_qual));
-	if (FindBatchableCalls((Node *) plan->targetlist, FindBatchableCalls((Node *) quals, NIL)) == NIL ||
-		MultiexprWalker((Node *) plan->targetlist, NULL))
+	calls = FindBatchableCalls((Node *) plan->targetlist, FindBatchableCalls((Node *) quals, NIL));
+	if (calls == NIL || MultiexprWalker((Node *) plan->targetlist, NULL))
 		return plan;
 
 	if (IsA(plan, Result) && plan->qual == NIL && ((Result *) plan)->resconstantqual == NULL && plan->initPlan == NIL)
@@ -395,13 +451,19 @@ SplitNode(Rewrite *rewrite, Plan *plan, const Reader *reader)
 		targetlist = plan->targetlist;
 		stages = MakeStages(NIL, targetlist);
 		bounded = reader->limit_count != NULL;
-		if (!MayReadAhead(rewrite, plan->lefttree, FindBatchableCalls((Node *) targetlist, NIL), reader, bounded))
+		if (!MayReadAhead(rewrite, plan->lefttree, calls, reader, bounded))
 			return plan;
-		return StackStages(rewrite, plan->lefttree, plan, stages, targetlist, reader, bounded);
+		return StackStages(rewrite, plan->lefttree, plan, stages, targetlist, &expansion, reader, bounded);
 	}
 
+	expansion.calls = calls;
+	quals = (List *) ExpandRows((Node *) quals, &expansion);
+	targetlist = (List *) ExpandRows((Node *) plan->targetlist, &expansion);
+	if (!SystemColumnWalker((Node *) quals, NULL) && !SystemColumnWalker((Node *) targetlist, NULL))
+		columns.entries = PhysicalTargetList(rewrite->statement, plan);
 	quals = (List *) UseColumns((Node *) quals, &columns);
-	targetlist = (List *) UseColumns((Node *) plan->targetlist, &columns);
+	targetlist = (List *) UseColumns((Node *) targetlist, &columns);
+	expansion.rows = (List *) UseColumns((Node *) expansion.rows, &columns);
 	stages = MakeStages(quals, targetlist);
 	bounded = reader->limit_count != NULL && quals == NIL;
 
@@ -428,7 +490,7 @@ SplitNode(Rewrite *rewrite, Plan *plan, const Reader *reader)
 	plan->async_capable = false;
 
 	{
-		Plan	   *top = StackStages(rewrite, plan, plan, stages, targetlist, reader, bounded);
+		Plan	   *top = StackStages(rewrite, plan, plan, stages, targetlist, &expansion, reader, bounded);
 
 		top->initPlan = plan->initPlan;
 		plan->initPlan = NIL;
@@ -675,6 +737,53 @@ RequireNone(PlannedStmt *statement)
 }
 
 /*
+ * What the planner took for the cost of scores that are computed in batches.
+ */
+static Cost
+CostOfBatches(Plan *plan)
+{
+	Cost		cost = 0;
+	ListCell   *cell;
+
+	check_stack_depth();
+	if (plan == NULL)
+		return 0;
+	if (IsScoreNode(plan))
+	{
+		QualCost	calls;
+
+		cost_qual_eval(&calls, ScoreNodeCalls(plan), NULL);
+		cost = calls.startup + calls.per_tuple * outerPlan(plan)->plan_rows;
+	}
+	foreach(cell, PlanChildren(plan))
+		cost += CostOfBatches(lfirst(cell));
+	return cost;
+}
+
+/*
+ * Compiling expressions pays where a plan spends its time in them, but a batch is
+ * compiled already.  So what decides is the cost of all else.
+ */
+static void
+ChooseJit(PlannedStmt *statement)
+{
+	Cost		cost = statement->planTree->total_cost;
+	ListCell   *cell;
+
+	if (statement->jitFlags == PGJIT_NONE)
+		return;
+	cost -= CostOfBatches(statement->planTree);
+	foreach(cell, statement->subplans)
+		cost -= CostOfBatches(lfirst(cell));
+	if (cost <= jit_above_cost)
+		statement->jitFlags = PGJIT_NONE;
+	if (cost <= jit_optimize_above_cost)
+		statement->jitFlags &= ~PGJIT_OPT3;
+	if (cost <= jit_inline_above_cost)
+		statement->jitFlags &= ~PGJIT_INLINE;
+}
+
+/*
  * A scrollable cursor goes back in what it has kept.
  */
 static void
@@ -703,6 +812,7 @@ BatchScores(PlannedStmt *statement, int cursor_options, bool required)
 	reader.stops_early = (cursor_options & CURSOR_OPT_FAST_PLAN) != 0;
 	statement->planTree = RewritePlan(&rewrite, statement->planTree, reader);
 	RewriteList(&rewrite, statement->subplans, StopsEarly());
+	ChooseJit(statement);
 	if (cursor_options & CURSOR_OPT_SCROLL)
 		KeepScrollable(&rewrite, statement);
 	if (required)

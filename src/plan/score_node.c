@@ -19,6 +19,7 @@
 #include "engine/engine.h"
 #include "plan/explain.h"
 #include "plan/prefetch.h"
+#include "plan/row_argument.h"
 #include "plan/score_node.h"
 #include "score/score_batch.h"
 #include "score/score_kind.h"
@@ -32,6 +33,7 @@ typedef struct ScoreGroup
 	ExprState  *model;
 	ExprState  *features[2];	/* the second NULL but for pairs */
 	int			columns[2];		/* of the child, that features are, or -1 */
+	RowArgument *row;			/* features are this instead, or NULL */
 	ExprState **options;		/* by call; NULL: takes none */
 	NullableDatum *option_values;
 
@@ -163,14 +165,16 @@ BeginGroup(ScoreNodeState *state, ScoreGroup *group, List *calls)
 			group->options[i] = ExecInitExpr(llast(call->args), parent);
 	}
 	group->model = ExecInitExpr(linitial(first->args), parent);
-	for (int i = 0; i < kind->nrows; i++)
+	if (kind->nrows == 1 && IsA(lsecond(first->args), RowExpr))
+		group->row = RowArgumentCreate(lsecond(first->args), state->ncolumns, parent);
+	for (int i = 0; group->row == NULL && i < kind->nrows; i++)
 	{
 		Node	   *features = list_nth(first->args, 1 + i);
 
 		group->features[i] = ExecInitExpr((Expr *) features, parent);
 		group->columns[i] = IsA(features, Var) ? ((Var *) features)->varattno - 1 : -1;
 	}
-	group->batch = ScoreBatchCreate(group->ncalls, array);
+	group->batch = ScoreBatchCreate(group->ncalls, array, group->row ? RowArgumentShape(group->row) : NULL);
 }
 
 static void
@@ -200,7 +204,6 @@ BeginKept(ScoreNodeState *state, const CustomScan *plan)
 	Bitmapset  *used = NULL;
 	ListCell   *cell;
 
-	state->ncolumns = child->natts;
 	state->nkept = list_length(kept);
 	state->kept = palloc(sizeof(KeptColumn) * Max(state->nkept, 1));
 	foreach(cell, kept)
@@ -259,6 +262,7 @@ BeginNode(CustomScanState *css, EState *estate, int eflags)
 	eflags &= ~(EXEC_FLAG_BACKWARD | EXEC_FLAG_MARK);
 	outerPlanState(css) = ExecInitNode(outerPlan(plan), estate, eflags);
 
+	state->ncolumns = ExecGetResultType(outerPlanState(css))->natts;
 	state->mode = linitial_int(settings);
 	state->put_off_errors = lsecond_int(settings);
 	BeginGroups(state, plan);
@@ -413,15 +417,25 @@ BeginBatch(ScoreNodeState *state, ScoreGroup *group)
 	group->begun = true;
 }
 
+/* The features of a row. */
+typedef struct Features
+{
+	Datum		rows[2];
+	const Datum *values;		/* by columns instead */
+	const bool *nulls;
+} Features;
+
 /*
  * The features of the child's row; false if one is null.
  */
 static bool
-ReadFeatures(ScoreNodeState *state, ScoreGroup *group, Datum *features)
+ReadFeatures(ScoreNodeState *state, ScoreGroup *group, Features *features)
 {
 	const TupleTableSlot *slot = state->arguments->ecxt_outertuple;
 	bool		all = true;
 
+	if (group->row)
+		RowArgumentRead(group->row, state->arguments, &features->values, &features->nulls);
 	for (int k = 0; k < 2 && group->features[k]; k++)
 	{
 		int			column = group->columns[k];
@@ -429,11 +443,11 @@ ReadFeatures(ScoreNodeState *state, ScoreGroup *group, Datum *features)
 
 		if (column >= 0)
 		{
-			features[k] = slot->tts_values[column];
+			features->rows[k] = slot->tts_values[column];
 			isnull = slot->tts_isnull[column];
 		}
 		else
-			features[k] = ExecEvalExprSwitchContext(group->features[k], state->arguments, &isnull);
+			features->rows[k] = ExecEvalExprSwitchContext(group->features[k], state->arguments, &isnull);
 		all &= !isnull;
 	}
 	return all;
@@ -451,10 +465,10 @@ EncodeGroups(ScoreNodeState *state, int row, bool ahead)
 	for (int i = 0; i < state->ngroups; i++)
 	{
 		ScoreGroup *group = &state->groups[i];
-		Datum		features[2] = {(Datum) 0, (Datum) 0};
+		Features	features = {{0}, NULL, NULL};
 
 		group->rows[row] = -1;
-		if (!ReadFeatures(state, group, features))
+		if (!ReadFeatures(state, group, &features))
 			continue;
 		if (!group->begun)
 		{
@@ -466,7 +480,10 @@ EncodeGroups(ScoreNodeState *state, int row, bool ahead)
 		{
 			MemoryContext caller = MemoryContextSwitchTo(context->ecxt_per_tuple_memory);
 
-			ScoreBatchEncode(group->batch, group->nencoded, features[0], features[1]);
+			if (group->row)
+				ScoreBatchEncodeColumns(group->batch, group->nencoded, features.values, features.nulls);
+			else
+				ScoreBatchEncode(group->batch, group->nencoded, features.rows[0], features.rows[1]);
 			MemoryContextSwitchTo(caller);
 			group->rows[row] = group->nencoded;
 		}
