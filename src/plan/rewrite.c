@@ -564,6 +564,63 @@ DropUnused(List *targetlist, int ncolumns, const Agg *agg)
 }
 
 /*
+ * Expressions over a child's result as expressions of the child itself.
+ */
+static Node *
+InlineColumns(Node *node, List *targetlist)
+{
+	if (node == NULL)
+		return NULL;
+	if (IsA(node, Var))
+		return copyObject((Node *) list_nth_node(TargetEntry, targetlist, ((Var *) node)->varattno - 1)->expr);
+	return expression_tree_mutator(node, InlineColumns, (void *) targetlist);
+}
+
+/*
+ * Whether a call has a whole row of a scan as its features, and nothing that would be
+ * computed once more if the scan computed the call.
+ */
+static bool
+HasWholeRow(const Rewrite *rewrite, const FuncExpr *call, const Plan *scan)
+{
+	Node	   *features = lsecond(call->args);
+	TargetEntry *entry;
+
+	if (ScoreKindFind(call->funcid)->nrows != 1 || !IsA(features, Var))
+		return false;
+	entry = list_nth_node(TargetEntry, scan->targetlist, ((Var *) features)->varattno - 1);
+	return ExpandWholeRow(rewrite->statement, scan, (Node *) entry->expr) != NULL;
+}
+
+/*
+ * Has the scan below an aggregation compute calls over its whole rows, so that they
+ * can be taken column by column.  False if it is no such scan.
+ */
+static bool
+PushCalls(Rewrite *rewrite, Agg *agg, List *calls, List *entries, const Reader *reader)
+{
+	Plan	   *scan = agg->plan.lefttree;
+	List	   *old_targetlist = scan->targetlist;
+	ListCell   *cell;
+
+	foreach(cell, calls)
+	{
+		FuncExpr   *call = lfirst_node(FuncExpr, cell);
+
+		if (!HasWholeRow(rewrite, call, scan))
+			return false;
+		entries = lappend(entries, makeTargetEntry((Expr *) InlineColumns((Node *) call, scan->targetlist),
+												   list_length(entries) + 1, NULL, false));
+	}
+	scan->targetlist = entries;
+	agg->plan.lefttree = SplitNode(rewrite, scan, reader);
+	if (agg->plan.lefttree != scan)
+		return true;
+	scan->targetlist = old_targetlist;
+	return false;
+}
+
+/*
  * Scores that are arguments of aggregates, or in their filters, are computed below
  * the aggregation.
  */
@@ -573,6 +630,8 @@ BatchAggregateArguments(Rewrite *rewrite, Agg *agg, const Reader *reader)
 	Plan	   *child = agg->plan.lefttree;
 	ScoreNodeSpec spec = {0};
 	ScanTuple	tuple = {list_length(child->targetlist), NIL, OUTER_VAR};
+	List	   *entries = NIL;
+	ListCell   *cell;
 
 	(void) AggregateCallsWalker((Node *) agg->plan.targetlist, &spec.calls);
 	(void) AggregateCallsWalker((Node *) agg->plan.qual, &spec.calls);
@@ -582,10 +641,16 @@ BatchAggregateArguments(Rewrite *rewrite, Agg *agg, const Reader *reader)
 
 	spec.child = child;
 	spec.calls = ScoreNodeSortCalls(spec.calls);
-	spec.targetlist = WholeTuple(child->targetlist, spec.calls);
 	tuple.calls = spec.calls;
 	agg->plan.targetlist = (List *) UseScoresInAggregates((Node *) agg->plan.targetlist, &tuple);
 	agg->plan.qual = (List *) UseScoresInAggregates((Node *) agg->plan.qual, &tuple);
+
+	foreach(cell, child->targetlist)
+		entries = lappend(entries, flatCopyTargetEntry(lfirst(cell)));
+	DropUnused(entries, tuple.ncolumns, agg);
+	if (PushCalls(rewrite, agg, spec.calls, entries, reader))
+		return;
+	spec.targetlist = WholeTuple(child->targetlist, spec.calls);
 	DropUnused(spec.targetlist, tuple.ncolumns, agg);
 	agg->plan.lefttree = MakeNode(rewrite, child, &spec, reader, false);
 }
