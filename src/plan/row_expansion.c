@@ -179,7 +179,7 @@ ExpandWholeRow(const PlannedStmt *statement, const Plan *scan, Node *row)
 
 		return child ? ConvertRow(child, conversion->resulttype) : NULL;
 	}
-	if (!IsA(row, Var) || var->varattno != InvalidAttrNumber || var->varno != ((const Scan *) scan)->scanrelid)
+	if (!IsA(row, Var) || var->varattno != InvalidAttrNumber || var->varno != (int) ((const Scan *) scan)->scanrelid)
 		return NULL;
 	if (entry->rtekind == RTE_RELATION)
 		return ExpandTableRow(entry, var);
