@@ -89,6 +89,8 @@ include $(PGXS)
 # Traps of floating point are never enabled; compilers that must think of them do not vectorise some loops.
 src/engine/%.o: override CFLAGS += -O3 -fno-trapping-math
 
+src/features/dense.o src/features/value_list.o: override CFLAGS += -O3 -fno-trapping-math
+
 # Nothing asks errno what a square root did, and with it loops are not vectorized.
 src/train/%.o: override CFLAGS += -O3 -fno-math-errno
 

@@ -54,29 +54,6 @@ ForgetJson(Contract *contract)
 
 /* ------------------------------------------------------------ structures */
 
-/*
- * Multiply-adds of what an operation depends on, itself included; -1: of all.
- */
-static int64
-GraphCost(const Graph *graph, int result)
-{
-	bool	   *needed = palloc0(sizeof(bool) * graph->nops);
-	int64		cost = 0;
-
-	for (int i = graph->nops - 1; i >= 0; i--)
-	{
-		const GraphOp *op = &graph->ops[i];
-
-		if (result >= 0 && i != result && !needed[i])
-			continue;
-		cost += GraphOpCost(graph, op);
-		for (int k = 0; k < op->ninputs; k++)
-			needed[op->inputs[k]] = true;
-	}
-	pfree(needed);
-	return cost;
-}
-
 static LoadedModel *
 CreateModel(const uint8 digest[MTL_DIGEST_SIZE])
 {
@@ -109,10 +86,6 @@ FillStructures(LoadedModel *model, ModelFile *file)
 	model->gates = CopyGates(graph);
 	model->output_ops = palloc(sizeof(int) * graph->noutputs);
 	memcpy(model->output_ops, graph->output_ops, sizeof(int) * graph->noutputs);
-	model->cost = GraphCost(graph, -1);
-	model->output_costs = palloc(sizeof(int64) * graph->noutputs);
-	for (int i = 0; i < graph->noutputs; i++)
-		model->output_costs[i] = GraphCost(graph, graph->output_ops[i]);
 	MemoryContextSwitchTo(caller);
 	return graph;
 }

@@ -35,8 +35,6 @@ typedef struct LoadedModel
 	int		   *output_ops;		/* one for each output of the contract */
 	Encoder    *encoder;
 	Program    *program;
-	int64		cost;			/* multiply-adds of a row, all outputs */
-	int64	   *output_costs;	/* of one output alone */
 	Size		size;			/* bytes of all this in context */
 
 	/* kept by model_cache.c */

@@ -32,6 +32,12 @@ typedef struct Selection Selection;
 extern Program *ProgramCompile(const Graph *graph, Bulk *bulk);
 
 /*
+ * Multiply-adds for a row of the operations that the given ones (graph positions) depend
+ * on, themselves included.
+ */
+extern int64 ProgramCost(const Program *program, int nops, const int *ops);
+
+/*
  * Selects the operations that the given ones (graph positions) depend on, in the
  * current context.  It may refer to the program.
  */

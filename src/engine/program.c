@@ -41,6 +41,7 @@ CompileOp(Program *program, const Graph *graph, const GraphOp *op, CompiledOp *c
 	compiled->kind = op->kind;
 	compiled->name = ProgramCopyName(program, op->name);
 	compiled->width = op->width;
+	compiled->cost = GraphOpCost(graph, op);
 	compiled->ninputs = op->ninputs;
 	compiled->inputs = ProgramAlloc(program, sizeof(int) * op->ninputs);
 	memcpy(compiled->inputs, op->inputs, sizeof(int) * op->ninputs);
@@ -101,4 +102,26 @@ ProgramCompile(const Graph *graph, Bulk *bulk)
 	CompileLayers(program, graph);
 	program->bulk = NULL;
 	return program;
+}
+
+int64
+ProgramCost(const Program *program, int nops, const int *ops)
+{
+	bool	   *needed = palloc0(sizeof(bool) * program->nops);
+	int64		cost = 0;
+
+	for (int i = 0; i < nops; i++)
+		needed[ops[i]] = true;
+	for (int i = program->nops - 1; i >= 0; i--)
+	{
+		const CompiledOp *op = &program->ops[i];
+
+		if (!needed[i])
+			continue;
+		cost += op->cost;
+		for (int k = 0; k < op->ninputs; k++)
+			needed[op->inputs[k]] = true;
+	}
+	pfree(needed);
+	return cost;
 }

@@ -162,6 +162,18 @@ EncodeNumbers(const FeatureEncoder *encoder, int place, int n, const double *num
 }
 
 void
+EncodeList(const FeatureEncoder *encoder, ValueList *list, double *numbers, float *floats)
+{
+	int			width = encoder->feature->width;
+
+	if (encoder->feature->ntransforms == 0 &&
+		ValueListFloats(list, width, floats + encoder->field->float_offset))
+		return;
+	ValueListNumbers(list, width, numbers);
+	EncodeNumbers(encoder, 0, width, numbers, floats);
+}
+
+void
 PrepareDense(FeatureEncoder *encoder)
 {
 	const Feature *feature = encoder->feature;

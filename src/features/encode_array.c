@@ -109,8 +109,7 @@ EncodeArray(FeatureSource *source, Datum row, Datum second_row, float *floats, i
 		switch (feature->feature->kind)
 		{
 			case FEATURE_DENSE:
-				ValueListNumbers(&list, feature->feature->width, encoder->numbers);
-				EncodeNumbers(feature, 0, feature->feature->width, encoder->numbers, floats);
+				EncodeList(feature, &list, encoder->numbers, floats);
 				break;
 			case FEATURE_SPARSE:
 				{

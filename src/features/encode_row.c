@@ -1,11 +1,11 @@
 /*
  * encode_row.c
- *	  Composite rows, one or two: columns are matched by name.
+ *	  Rows, one or two, as composite values or as columns: matched by name.
  *
  * The column map says for each slot which column of which row it is, and how to
- * read that column's type.  It is made from the type that the first row states,
- * for the type of a record is not known before, and made again when a later row
- * states another.
+ * read that column's type.  Of composite values, it is made from the type that the
+ * first row states, for the type of a record is not known before, and made again when
+ * a later row states another.
  */
 #include "postgres.h"
 
@@ -31,6 +31,7 @@ typedef struct RowType
 	int			nneeded;		/* columns up to the last that is read */
 	TupleTableSlot *slot;		/* takes the row apart */
 	HeapTupleData tuple;
+	const int  *places;			/* of columns that are not taken from a row */
 } RowType;
 
 /* Where the value of a slot is. */
@@ -38,6 +39,7 @@ typedef struct SlotColumn
 {
 	int			row;
 	int			column;			/* from 0; -1: the row has none */
+	int			place;			/* of its value */
 	TypeReader	reader;
 } SlotColumn;
 
@@ -49,6 +51,10 @@ typedef struct RowSource
 	MemoryContext map_context;
 	RowType		rows[MAX_ROWS];
 	SlotColumn *columns;		/* by slot */
+
+	/* of the current rows */
+	const Datum *values[MAX_ROWS];
+	const bool *nulls[MAX_ROWS];
 } RowSource;
 
 /* ---------------------------------------------------------- the column map */
@@ -104,6 +110,7 @@ MatchColumns(RowSource *source, int row, List **ambiguous)
 		}
 		source->columns[slot].row = row;
 		source->columns[slot].column = i;
+		source->columns[slot].place = type->places ? type->places[i] : i;
 		type->nneeded = i + 1;
 	}
 }
@@ -156,6 +163,27 @@ InitReaders(RowSource *source)
 	}
 }
 
+/*
+ * Notes the type that a row states.
+ */
+static void
+UseRowType(RowType *type, HeapTupleHeader row)
+{
+	TupleDesc	descriptor;
+
+	memset(type, 0, sizeof(RowType));
+	type->type = HeapTupleHeaderGetTypeId(row);
+	type->typmod = HeapTupleHeaderGetTypMod(row);
+	type->identifier = assign_record_type_identifier(type->type, type->typmod);
+	descriptor = lookup_rowtype_tupdesc(type->type, type->typmod);
+	type->descriptor = CreateTupleDescCopyConstr(descriptor);
+	ReleaseTupleDesc(descriptor);
+	type->slot = MakeSingleTupleTableSlot(type->descriptor, &TTSOpsHeapTuple);
+}
+
+/*
+ * Makes the map; rows are NULL if columns are given.
+ */
 static void
 BuildMap(RowSource *source, HeapTupleHeader *rows)
 {
@@ -173,17 +201,8 @@ BuildMap(RowSource *source, HeapTupleHeader *rows)
 
 	for (int i = 0; i < source->nrows; i++)
 	{
-		RowType    *type = &source->rows[i];
-		TupleDesc	descriptor;
-
-		memset(type, 0, sizeof(RowType));
-		type->type = HeapTupleHeaderGetTypeId(rows[i]);
-		type->typmod = HeapTupleHeaderGetTypMod(rows[i]);
-		type->identifier = assign_record_type_identifier(type->type, type->typmod);
-		descriptor = lookup_rowtype_tupdesc(type->type, type->typmod);
-		type->descriptor = CreateTupleDescCopyConstr(descriptor);
-		ReleaseTupleDesc(descriptor);
-		type->slot = MakeSingleTupleTableSlot(type->descriptor, &TTSOpsHeapTuple);
+		if (rows)
+			UseRowType(&source->rows[i], rows[i]);
 		MatchColumns(source, i, &ambiguous);
 	}
 
@@ -223,14 +242,18 @@ MapFits(const RowSource *source, HeapTupleHeader *rows)
  * Takes a row apart as far as columns are read; nothing is detoasted.
  */
 static void
-DeformRow(RowType *type, HeapTupleHeader row)
+DeformRow(RowSource *source, int i, HeapTupleHeader row)
 {
+	RowType    *type = &source->rows[i];
+
 	type->tuple.t_len = HeapTupleHeaderGetDatumLength(row);
 	ItemPointerSetInvalid(&type->tuple.t_self);
 	type->tuple.t_tableOid = InvalidOid;
 	type->tuple.t_data = row;
 	ExecStoreHeapTuple(&type->tuple, type->slot, false);
 	slot_getsomeattrs(type->slot, type->nneeded);
+	source->values[i] = type->slot->tts_values;
+	source->nulls[i] = type->slot->tts_isnull;
 }
 
 /* A ReadSlot. */
@@ -239,16 +262,12 @@ ReadRowSlot(void *form, const Slot *slot, SlotContent *content)
 {
 	RowSource  *source = form;
 	SlotColumn *column = &source->columns[slot - source->source.encoder->slots];
-	const TupleTableSlot *row;
 	Datum		datum;
 
 	content->kind = SLOT_MISSING;
-	if (column->column < 0)
+	if (column->column < 0 || source->nulls[column->row][column->place])
 		return;
-	row = source->rows[column->row].slot;
-	if (row->tts_isnull[column->column])
-		return;
-	datum = row->tts_values[column->column];
+	datum = source->values[column->row][column->place];
 
 	if (column->reader.is_list)
 	{
@@ -274,7 +293,7 @@ EncodeRow(FeatureSource *base, Datum row, Datum second_row, float *floats, int32
 	if (!MapFits(source, rows))
 		BuildMap(source, rows);
 	for (int i = 0; i < source->nrows; i++)
-		DeformRow(&source->rows[i], rows[i]);
+		DeformRow(source, i, rows[i]);
 	EncodeSlots(base->encoder, ReadRowSlot, source, floats, ids);
 }
 
@@ -288,4 +307,27 @@ RowSourceCreate(const Encoder *encoder, MemoryContext context, int nrows)
 	source->nrows = nrows;
 	source->map_context = AllocSetContextCreate(context, "mtl_rank column map", ALLOCSET_SMALL_SIZES);
 	return &source->source;
+}
+
+void
+EncodeColumns(FeatureSource *base, const Datum *values, const bool *nulls, float *floats, int32 *ids)
+{
+	RowSource  *source = (RowSource *) base;
+
+	if (!source->ready)
+		BuildMap(source, NULL);
+	source->values[0] = values;
+	source->nulls[0] = nulls;
+	EncodeSlots(base->encoder, ReadRowSlot, source, floats, ids);
+}
+
+FeatureSource *
+ColumnSourceCreate(const Encoder *encoder, MemoryContext context, const RowShape *shape)
+{
+	FeatureSource *source = RowSourceCreate(encoder, context, 1);
+	RowType    *type = ((RowSource *) source)->rows;
+
+	type->descriptor = shape->descriptor;
+	type->places = shape->places;
+	return source;
 }

@@ -109,7 +109,6 @@ EncodeDenseList(SlotEncoding *encoding, const FeatureEncoder *feature)
 {
 	const Slot *slot = &encoding->encoder->slots[feature->first_slot];
 	int			width = feature->feature->width;
-	double	   *numbers = encoding->encoder->numbers;
 	SlotContent content;
 	ValueList  *list;
 
@@ -129,8 +128,7 @@ EncodeDenseList(SlotEncoding *encoding, const FeatureEncoder *feature)
 				(errcode(ERRCODE_DATA_EXCEPTION),
 				 errmsg("%s has %d numbers, expected %d", slot->label, list->length, width),
 				 errhint("mtl_features() shows how many numbers each feature takes.")));
-	ValueListNumbers(list, width, numbers);
-	EncodeNumbers(feature, 0, width, numbers, encoding->floats);
+	EncodeList(feature, list, encoding->encoder->numbers, encoding->floats);
 }
 
 static void

@@ -166,8 +166,21 @@ FeatureSourceCreate(const Encoder *encoder, Oid type, Oid second_type, MemoryCon
 	return ArraySourceCreate(encoder, type, context);
 }
 
+FeatureSource *
+FeatureSourceCreateColumns(const Encoder *encoder, const RowShape *shape, MemoryContext context)
+{
+	return ColumnSourceCreate(encoder, context, shape);
+}
+
 void
 FeatureSourceEncode(FeatureSource *source, Datum row, Datum second_row, float *floats, int32 *ids)
 {
 	source->encode(source, row, second_row, floats, ids);
+}
+
+void
+FeatureSourceEncodeColumns(FeatureSource *source, const Datum *values, const bool *nulls,
+						   float *floats, int32 *ids)
+{
+	EncodeColumns(source, values, nulls, floats, ids);
 }

@@ -12,6 +12,8 @@
 
 #include "postgres.h"
 
+#include "access/tupdesc.h"
+
 #include "features/vocabulary.h"
 #include "graph/input.h"
 #include "model/contract.h"
@@ -35,12 +37,26 @@ extern Encoder *EncoderCreate(const Contract *contract, const InputLayout *layou
 extern FeatureSource *FeatureSourceCreate(const Encoder *encoder, Oid type, Oid second_type,
 										  MemoryContext context);
 
+/* A row that is given by its columns. */
+typedef struct RowShape
+{
+	TupleDesc	descriptor;		/* names and types */
+	const int  *places;			/* of each column's value, but for dropped ones */
+} RowShape;
+
+/* The same for one row that is given by its columns.  The shape must live as long. */
+extern FeatureSource *FeatureSourceCreateColumns(const Encoder *encoder, const RowShape *shape,
+												 MemoryContext context);
+
 /*
  * Encodes one row: writes layout->nfloats floats and layout->nids ids.
  * Temporary memory is taken from the current context, which the caller resets.
  */
 extern void FeatureSourceEncode(FeatureSource *source, Datum row, Datum second_row,
 								float *floats, int32 *ids);
+
+extern void FeatureSourceEncodeColumns(FeatureSource *source, const Datum *values, const bool *nulls,
+									   float *floats, int32 *ids);
 
 /* Numbers that a feature takes in the array form. */
 extern int	ArrayPlaces(const Feature *feature);

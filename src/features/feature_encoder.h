@@ -75,6 +75,9 @@ extern void PrepareDense(FeatureEncoder *encoder);
 extern void EncodeNumbers(const FeatureEncoder *encoder, int place, int n,
 						  const double *numbers, float *floats);
 
+/* The feature's numbers from a list; numbers is space for them. */
+extern void EncodeList(const FeatureEncoder *encoder, ValueList *list, double *numbers, float *floats);
+
 /* A weight or any other number that is stored as float32 as it is. */
 extern float NumberToFloat(double number, const char *label);
 
@@ -135,6 +138,10 @@ extern char *NamesShow(List *names);
 /* encode_array.c, encode_row.c, encode_jsonb.c */
 extern FeatureSource *ArraySourceCreate(const Encoder *encoder, Oid type, MemoryContext context);
 extern FeatureSource *RowSourceCreate(const Encoder *encoder, MemoryContext context, int nrows);
+extern FeatureSource *ColumnSourceCreate(const Encoder *encoder, MemoryContext context,
+										 const RowShape *shape);
+extern void EncodeColumns(FeatureSource *source, const Datum *values, const bool *nulls,
+						  float *floats, int32 *ids);
 extern FeatureSource *JsonbSourceCreate(const Encoder *encoder, MemoryContext context);
 
 #endif							/* MTL_RANK_FEATURE_ENCODER_H */

@@ -85,6 +85,13 @@ extern FeatureValue ValueListNext(ValueList *list);
 /* The next n values as numbers, which may be NaN or infinite. */
 extern void ValueListNumbers(ValueList *list, int n, double *numbers);
 
+/*
+ * The next n values rounded to float32, as EncodeNumbers() does without transforms.
+ * False, and nothing is read, if one is not finite then, or if the list is none of
+ * those that can be read in place.
+ */
+extern bool ValueListFloats(ValueList *list, int n, float *floats);
+
 /* Passes over n values of an array. */
 extern void ValueListSkip(ValueList *list, int n);
 

@@ -4,6 +4,9 @@
  */
 #include "postgres.h"
 
+#include <float.h>
+#include <math.h>
+
 #include "access/tupmacs.h"
 #include "miscadmin.h"
 #include "utils/numeric.h"
@@ -18,9 +21,12 @@ int
 ArrayFirstNull(ArrayType *array)
 {
 	const bits8 *bitmap = ARR_NULLBITMAP(array);
-	int			nelements = ArrayGetNItems(ARR_NDIM(array), ARR_DIMS(array));
+	int			nelements;
 
-	for (int i = 0; bitmap && i < nelements; i++)
+	if (bitmap == NULL)
+		return -1;
+	nelements = ArrayGetNItems(ARR_NDIM(array), ARR_DIMS(array));
+	for (int i = 0; i < nelements; i++)
 	{
 		if ((bitmap[i / 8] & (1 << (i % 8))) == 0)
 			return i;
@@ -184,6 +190,53 @@ ValueListNumbers(ValueList *list, int n, double *numbers)
 		CHECK_FOR_INTERRUPTS();
 		numbers[i] = FeatureValueNumber(&value, list->label);
 	}
+}
+
+/*
+ * Adding 0 makes a negative zero positive, as RoundNumbers() in dense.c does.
+ */
+#define READ_FLOATS(type) \
+	do \
+	{ \
+		const type *elements = (const type *) list->next; \
+\
+		for (int i = 0; i < n; i++) \
+		{ \
+			floats[i] = (float) (double) elements[i] + 0.0f; \
+			finite &= fabsf(floats[i]) <= FLT_MAX; \
+		} \
+		if (finite) \
+			list->next = (const char *) (elements + n); \
+	} while (0)
+
+bool
+ValueListFloats(ValueList *list, int n, float *floats)
+{
+	int			finite = 1;
+
+	if (list->iterator)
+		return false;
+	switch (list->reader->scalar)
+	{
+		case SCALAR_INT2:
+			READ_FLOATS(int16);
+			break;
+		case SCALAR_INT4:
+			READ_FLOATS(int32);
+			break;
+		case SCALAR_INT8:
+			READ_FLOATS(int64);
+			break;
+		case SCALAR_FLOAT4:
+			READ_FLOATS(float4);
+			break;
+		case SCALAR_FLOAT8:
+			READ_FLOATS(float8);
+			break;
+		default:
+			return false;
+	}
+	return finite;
 }
 
 void

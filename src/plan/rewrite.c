@@ -5,10 +5,12 @@
 #include "postgres.h"
 
 #include "executor/executor.h"
+#include "jit/jit.h"
 #include "miscadmin.h"
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
 #include "optimizer/clauses.h"
+#include "optimizer/cost.h"
 #include "optimizer/optimizer.h"
 #include "optimizer/planmain.h"
 #include "optimizer/tlist.h"
@@ -19,7 +21,9 @@
 #include "plan/plan_walk.h"
 #include "plan/reader.h"
 #include "plan/rewrite.h"
+#include "plan/row_expansion.h"
 #include "plan/score_node.h"
+#include "score/score_kind.h"
 
 typedef struct Rewrite
 {
@@ -30,6 +34,43 @@ typedef struct Rewrite
 static Plan *RewritePlan(Rewrite *rewrite, Plan *plan, Reader reader);
 
 /* ------------------------------------------------------------ expressions */
+
+/*
+ * Whole rows that are features, which become row constructors of columns.
+ */
+typedef struct RowExpansion
+{
+	const PlannedStmt *statement;
+	const Plan *scan;
+	List	   *calls;			/* those that will be computed in batches */
+	List	   *wholes;			/* rows that were replaced */
+	List	   *rows;			/* by these */
+} RowExpansion;
+
+static Node *
+ExpandRows(Node *node, RowExpansion *expansion)
+{
+	FuncExpr   *call;
+
+	if (node == NULL)
+		return NULL;
+	if (!IsA(node, FuncExpr) || !list_member(expansion->calls, node))
+		return expression_tree_mutator(node, ExpandRows, (void *) expansion);
+	call = copyObject((FuncExpr *) node);
+	if (ScoreKindFind(call->funcid)->nrows == 1)
+	{
+		ListCell   *features = list_nth_cell(call->args, 1);
+		RowExpr    *row = ExpandWholeRow(expansion->statement, expansion->scan, lfirst(features));
+
+		if (row)
+		{
+			expansion->wholes = lappend(expansion->wholes, lfirst(features));
+			expansion->rows = lappend(expansion->rows, row);
+			lfirst(features) = row;
+		}
+	}
+	return (Node *) call;
+}
 
 /*
  * The columns that the lower part of a node delivers.
@@ -311,7 +352,7 @@ MultiexprWalker(Node *node, void *context)
  */
 static Plan *
 StackStages(Rewrite *rewrite, Plan *child, const Plan *like, List *stages, List *targetlist,
-			const Reader *reader, bool bounded)
+			const RowExpansion *expansion, const Reader *reader, bool bounded)
 {
 	ScanTuple	tuple = {list_length(child->targetlist), NIL, INDEX_VAR};
 	List	   *columns = child->targetlist;
@@ -325,6 +366,8 @@ StackStages(Rewrite *rewrite, Plan *child, const Plan *like, List *stages, List 
 
 		spec.child = top;
 		spec.calls = ScoreNodeSortCalls(stage->calls);
+		spec.rows = expansion->rows;
+		spec.wholes = expansion->wholes;
 		tuple.calls = list_concat(tuple.calls, spec.calls);
 		spec.qual = (List *) UseScores((Node *) stage->qual, &tuple);
 		if (lnext(stages, cell) == NULL)
@@ -360,6 +403,17 @@ StagesCanRaise(List *stages, int ncolumns)
 	return false;
 }
 
+/* Whether expressions over a scan see what is no column of its own, as ctid is. */
+static bool
+SystemColumnWalker(Node *node, void *context)
+{
+	if (node == NULL)
+		return false;
+	if (IsA(node, Var))
+		return ((Var *) node)->varattno <= 0;
+	return expression_tree_walker(node, SystemColumnWalker, context);
+}
+
 /*
  * Splits a node that has calls in its target list or conditions.
  */
@@ -376,6 +430,8 @@ SplitNode(Rewrite *rewrite, Plan *plan, const Reader *reader)
 	List	   *old_targetlist = plan->targetlist;
 	List	   *targetlist;
 	List	   *stages;
+	List	   *calls;
+	RowExpansion expansion = {rewrite->statement, plan, NIL, NIL, NIL};
 	Columns		columns = {NIL};
 	bool		bounded;
 
@@ -385,8 +441,8 @@ SplitNode(Rewrite *rewrite, Plan *plan, const Reader *reader)
 	if (split_join_qual)
 		quals = list_copy_tail(join->joinqual, first_join_qual);
 	quals = list_concat(quals, list_copy_tail(plan->qual, first_qual));
-	if (FindBatchableCalls((Node *) plan->targetlist, FindBatchableCalls((Node *) quals, NIL)) == NIL ||
-		MultiexprWalker((Node *) plan->targetlist, NULL))
+	calls = FindBatchableCalls((Node *) plan->targetlist, FindBatchableCalls((Node *) quals, NIL));
+	if (calls == NIL || MultiexprWalker((Node *) plan->targetlist, NULL))
 		return plan;
 
 	if (IsA(plan, Result) && plan->qual == NIL && ((Result *) plan)->resconstantqual == NULL && plan->initPlan == NIL)
@@ -395,13 +451,19 @@ SplitNode(Rewrite *rewrite, Plan *plan, const Reader *reader)
 		targetlist = plan->targetlist;
 		stages = MakeStages(NIL, targetlist);
 		bounded = reader->limit_count != NULL;
-		if (!MayReadAhead(rewrite, plan->lefttree, FindBatchableCalls((Node *) targetlist, NIL), reader, bounded))
+		if (!MayReadAhead(rewrite, plan->lefttree, calls, reader, bounded))
 			return plan;
-		return StackStages(rewrite, plan->lefttree, plan, stages, targetlist, reader, bounded);
+		return StackStages(rewrite, plan->lefttree, plan, stages, targetlist, &expansion, reader, bounded);
 	}
 
+	expansion.calls = calls;
+	quals = (List *) ExpandRows((Node *) quals, &expansion);
+	targetlist = (List *) ExpandRows((Node *) plan->targetlist, &expansion);
+	if (!SystemColumnWalker((Node *) quals, NULL) && !SystemColumnWalker((Node *) targetlist, NULL))
+		columns.entries = PhysicalTargetList(rewrite->statement, plan);
 	quals = (List *) UseColumns((Node *) quals, &columns);
-	targetlist = (List *) UseColumns((Node *) plan->targetlist, &columns);
+	targetlist = (List *) UseColumns((Node *) targetlist, &columns);
+	expansion.rows = (List *) UseColumns((Node *) expansion.rows, &columns);
 	stages = MakeStages(quals, targetlist);
 	bounded = reader->limit_count != NULL && quals == NIL;
 
@@ -428,7 +490,7 @@ SplitNode(Rewrite *rewrite, Plan *plan, const Reader *reader)
 	plan->async_capable = false;
 
 	{
-		Plan	   *top = StackStages(rewrite, plan, plan, stages, targetlist, reader, bounded);
+		Plan	   *top = StackStages(rewrite, plan, plan, stages, targetlist, &expansion, reader, bounded);
 
 		top->initPlan = plan->initPlan;
 		plan->initPlan = NIL;
@@ -502,6 +564,63 @@ DropUnused(List *targetlist, int ncolumns, const Agg *agg)
 }
 
 /*
+ * Expressions over a child's result as expressions of the child itself.
+ */
+static Node *
+InlineColumns(Node *node, List *targetlist)
+{
+	if (node == NULL)
+		return NULL;
+	if (IsA(node, Var))
+		return copyObject((Node *) list_nth_node(TargetEntry, targetlist, ((Var *) node)->varattno - 1)->expr);
+	return expression_tree_mutator(node, InlineColumns, (void *) targetlist);
+}
+
+/*
+ * Whether a call has a whole row of a scan as its features, and nothing that would be
+ * computed once more if the scan computed the call.
+ */
+static bool
+HasWholeRow(const Rewrite *rewrite, const FuncExpr *call, const Plan *scan)
+{
+	Node	   *features = lsecond(call->args);
+	TargetEntry *entry;
+
+	if (ScoreKindFind(call->funcid)->nrows != 1 || !IsA(features, Var))
+		return false;
+	entry = list_nth_node(TargetEntry, scan->targetlist, ((Var *) features)->varattno - 1);
+	return ExpandWholeRow(rewrite->statement, scan, (Node *) entry->expr) != NULL;
+}
+
+/*
+ * Has the scan below an aggregation compute calls over its whole rows, so that they
+ * can be taken column by column.  False if it is no such scan.
+ */
+static bool
+PushCalls(Rewrite *rewrite, Agg *agg, List *calls, List *entries, const Reader *reader)
+{
+	Plan	   *scan = agg->plan.lefttree;
+	List	   *old_targetlist = scan->targetlist;
+	ListCell   *cell;
+
+	foreach(cell, calls)
+	{
+		FuncExpr   *call = lfirst_node(FuncExpr, cell);
+
+		if (!HasWholeRow(rewrite, call, scan))
+			return false;
+		entries = lappend(entries, makeTargetEntry((Expr *) InlineColumns((Node *) call, scan->targetlist),
+												   list_length(entries) + 1, NULL, false));
+	}
+	scan->targetlist = entries;
+	agg->plan.lefttree = SplitNode(rewrite, scan, reader);
+	if (agg->plan.lefttree != scan)
+		return true;
+	scan->targetlist = old_targetlist;
+	return false;
+}
+
+/*
  * Scores that are arguments of aggregates, or in their filters, are computed below
  * the aggregation.
  */
@@ -511,6 +630,8 @@ BatchAggregateArguments(Rewrite *rewrite, Agg *agg, const Reader *reader)
 	Plan	   *child = agg->plan.lefttree;
 	ScoreNodeSpec spec = {0};
 	ScanTuple	tuple = {list_length(child->targetlist), NIL, OUTER_VAR};
+	List	   *entries = NIL;
+	ListCell   *cell;
 
 	(void) AggregateCallsWalker((Node *) agg->plan.targetlist, &spec.calls);
 	(void) AggregateCallsWalker((Node *) agg->plan.qual, &spec.calls);
@@ -520,10 +641,16 @@ BatchAggregateArguments(Rewrite *rewrite, Agg *agg, const Reader *reader)
 
 	spec.child = child;
 	spec.calls = ScoreNodeSortCalls(spec.calls);
-	spec.targetlist = WholeTuple(child->targetlist, spec.calls);
 	tuple.calls = spec.calls;
 	agg->plan.targetlist = (List *) UseScoresInAggregates((Node *) agg->plan.targetlist, &tuple);
 	agg->plan.qual = (List *) UseScoresInAggregates((Node *) agg->plan.qual, &tuple);
+
+	foreach(cell, child->targetlist)
+		entries = lappend(entries, flatCopyTargetEntry(lfirst(cell)));
+	DropUnused(entries, tuple.ncolumns, agg);
+	if (PushCalls(rewrite, agg, spec.calls, entries, reader))
+		return;
+	spec.targetlist = WholeTuple(child->targetlist, spec.calls);
 	DropUnused(spec.targetlist, tuple.ncolumns, agg);
 	agg->plan.lefttree = MakeNode(rewrite, child, &spec, reader, false);
 }
@@ -675,6 +802,53 @@ RequireNone(PlannedStmt *statement)
 }
 
 /*
+ * What the planner took for the cost of scores that are computed in batches.
+ */
+static Cost
+CostOfBatches(Plan *plan)
+{
+	Cost		cost = 0;
+	ListCell   *cell;
+
+	check_stack_depth();
+	if (plan == NULL)
+		return 0;
+	if (IsScoreNode(plan))
+	{
+		QualCost	calls;
+
+		cost_qual_eval(&calls, ScoreNodeCalls(plan), NULL);
+		cost = calls.startup + calls.per_tuple * outerPlan(plan)->plan_rows;
+	}
+	foreach(cell, PlanChildren(plan))
+		cost += CostOfBatches(lfirst(cell));
+	return cost;
+}
+
+/*
+ * Compiling expressions pays where a plan spends its time in them, but a batch is
+ * compiled already.  So what decides is the cost of all else.
+ */
+static void
+ChooseJit(PlannedStmt *statement)
+{
+	Cost		cost = statement->planTree->total_cost;
+	ListCell   *cell;
+
+	if (statement->jitFlags == PGJIT_NONE)
+		return;
+	cost -= CostOfBatches(statement->planTree);
+	foreach(cell, statement->subplans)
+		cost -= CostOfBatches(lfirst(cell));
+	if (cost <= jit_above_cost)
+		statement->jitFlags = PGJIT_NONE;
+	if (cost <= jit_optimize_above_cost)
+		statement->jitFlags &= ~PGJIT_OPT3;
+	if (cost <= jit_inline_above_cost)
+		statement->jitFlags &= ~PGJIT_INLINE;
+}
+
+/*
  * A scrollable cursor goes back in what it has kept.
  */
 static void
@@ -703,6 +877,7 @@ BatchScores(PlannedStmt *statement, int cursor_options, bool required)
 	reader.stops_early = (cursor_options & CURSOR_OPT_FAST_PLAN) != 0;
 	statement->planTree = RewritePlan(&rewrite, statement->planTree, reader);
 	RewriteList(&rewrite, statement->subplans, StopsEarly());
+	ChooseJit(statement);
 	if (cursor_options & CURSOR_OPT_SCROLL)
 		KeepScrollable(&rewrite, statement);
 	if (required)

@@ -18,6 +18,8 @@
 #include "compat.h"
 #include "engine/engine.h"
 #include "plan/explain.h"
+#include "plan/prefetch.h"
+#include "plan/row_argument.h"
 #include "plan/score_node.h"
 #include "score/score_batch.h"
 #include "score/score_kind.h"
@@ -30,6 +32,8 @@ typedef struct ScoreGroup
 	ScoreBatch *batch;
 	ExprState  *model;
 	ExprState  *features[2];	/* the second NULL but for pairs */
+	int			columns[2];		/* of the child, that features are, or -1 */
+	RowArgument *row;			/* features are this instead, or NULL */
 	ExprState **options;		/* by call; NULL: takes none */
 	NullableDatum *option_values;
 
@@ -62,6 +66,7 @@ typedef struct ScoreNodeState
 	ScoreGroup *groups;
 	int			nkept;
 	KeptColumn *kept;
+	bool		keeps_memory;	/* a kept column is by reference */
 	int			last_column;	/* of the child that is used at all */
 	ExprContext *arguments;		/* for what is computed when a row is gathered */
 	Size		memory;			/* of a batch */
@@ -80,7 +85,9 @@ typedef struct ScoreNodeState
 	Oid		   *tables;
 
 	/* the child */
+	TupleTableSlot *table_rows; /* of the scan of a whole table, or NULL */
 	TupleTableSlot *waiting;	/* a row that begins the next batch, or NULL */
+	TupleTableSlot *encoding;	/* the row that is being encoded */
 	bool		exhausted;
 	bool		bounded;		/* remaining is known */
 	bool		bound_ready;
@@ -158,9 +165,16 @@ BeginGroup(ScoreNodeState *state, ScoreGroup *group, List *calls)
 			group->options[i] = ExecInitExpr(llast(call->args), parent);
 	}
 	group->model = ExecInitExpr(linitial(first->args), parent);
-	for (int i = 0; i < kind->nrows; i++)
-		group->features[i] = ExecInitExpr(list_nth(first->args, 1 + i), parent);
-	group->batch = ScoreBatchCreate(group->ncalls, array);
+	if (kind->nrows == 1 && IsA(lsecond(first->args), RowExpr))
+		group->row = RowArgumentCreate(lsecond(first->args), state->ncolumns, parent);
+	for (int i = 0; group->row == NULL && i < kind->nrows; i++)
+	{
+		Node	   *features = list_nth(first->args, 1 + i);
+
+		group->features[i] = ExecInitExpr((Expr *) features, parent);
+		group->columns[i] = IsA(features, Var) ? ((Var *) features)->varattno - 1 : -1;
+	}
+	group->batch = ScoreBatchCreate(group->ncalls, array, group->row ? RowArgumentShape(group->row) : NULL);
 }
 
 static void
@@ -190,7 +204,6 @@ BeginKept(ScoreNodeState *state, const CustomScan *plan)
 	Bitmapset  *used = NULL;
 	ListCell   *cell;
 
-	state->ncolumns = child->natts;
 	state->nkept = list_length(kept);
 	state->kept = palloc(sizeof(KeptColumn) * Max(state->nkept, 1));
 	foreach(cell, kept)
@@ -201,6 +214,7 @@ BeginKept(ScoreNodeState *state, const CustomScan *plan)
 		column->typlen = TupleDescAttr(child, column->column)->attlen;
 		column->typbyval = TupleDescAttr(child, column->column)->attbyval;
 		state->last_column = Max(state->last_column, column->column + 1);
+		state->keeps_memory |= !column->typbyval;
 	}
 
 	pull_varattnos((Node *) plan->custom_exprs, OUTER_VAR, &used);
@@ -248,6 +262,7 @@ BeginNode(CustomScanState *css, EState *estate, int eflags)
 	eflags &= ~(EXEC_FLAG_BACKWARD | EXEC_FLAG_MARK);
 	outerPlanState(css) = ExecInitNode(outerPlan(plan), estate, eflags);
 
+	state->ncolumns = ExecGetResultType(outerPlanState(css))->natts;
 	state->mode = linitial_int(settings);
 	state->put_off_errors = lsecond_int(settings);
 	BeginGroups(state, plan);
@@ -264,6 +279,8 @@ BeginNode(CustomScanState *css, EState *estate, int eflags)
 	state->nulls = palloc(sizeof(bool) * MTL_MAX_BATCH * Max(state->nkept, 1));
 	state->scored = palloc(sizeof(bool) * MTL_MAX_BATCH);
 
+	if (IsA(outerPlanState(css), SeqScanState))
+		state->table_rows = ((ScanState *) outerPlanState(css))->ss_ScanTupleSlot;
 	scan = ScanOfTable(outerPlanState(css));
 	if (scan)
 	{
@@ -400,6 +417,42 @@ BeginBatch(ScoreNodeState *state, ScoreGroup *group)
 	group->begun = true;
 }
 
+/* The features of a row. */
+typedef struct Features
+{
+	Datum		rows[2];
+	const Datum *values;		/* by columns instead */
+	const bool *nulls;
+} Features;
+
+/*
+ * The features of the child's row; false if one is null.
+ */
+static bool
+ReadFeatures(ScoreNodeState *state, ScoreGroup *group, Features *features)
+{
+	const TupleTableSlot *slot = state->arguments->ecxt_outertuple;
+	bool		all = true;
+
+	if (group->row)
+		RowArgumentRead(group->row, state->arguments, &features->values, &features->nulls);
+	for (int k = 0; k < 2 && group->features[k]; k++)
+	{
+		int			column = group->columns[k];
+		bool		isnull;
+
+		if (column >= 0)
+		{
+			features->rows[k] = slot->tts_values[column];
+			isnull = slot->tts_isnull[column];
+		}
+		else
+			features->rows[k] = ExecEvalExprSwitchContext(group->features[k], state->arguments, &isnull);
+		all &= !isnull;
+	}
+	return all;
+}
+
 /*
  * Encodes the child's row for all groups, as the given row of the node.  Ahead, a
  * group's model is not looked up: false, the row must wait until it is asked for.
@@ -412,18 +465,10 @@ EncodeGroups(ScoreNodeState *state, int row, bool ahead)
 	for (int i = 0; i < state->ngroups; i++)
 	{
 		ScoreGroup *group = &state->groups[i];
-		Datum		features[2] = {(Datum) 0, (Datum) 0};
-		bool		isnull = false;
+		Features	features = {{0}, NULL, NULL};
 
 		group->rows[row] = -1;
-		for (int k = 0; k < 2 && group->features[k]; k++)
-		{
-			bool		feature_isnull;
-
-			features[k] = ExecEvalExprSwitchContext(group->features[k], context, &feature_isnull);
-			isnull |= feature_isnull;
-		}
-		if (isnull)
+		if (!ReadFeatures(state, group, &features))
 			continue;
 		if (!group->begun)
 		{
@@ -435,40 +480,15 @@ EncodeGroups(ScoreNodeState *state, int row, bool ahead)
 		{
 			MemoryContext caller = MemoryContextSwitchTo(context->ecxt_per_tuple_memory);
 
-			ScoreBatchEncode(group->batch, group->nencoded, features[0], features[1]);
+			if (group->row)
+				ScoreBatchEncodeColumns(group->batch, group->nencoded, features.values, features.nulls);
+			else
+				ScoreBatchEncode(group->batch, group->nencoded, features.rows[0], features.rows[1]);
 			MemoryContextSwitchTo(caller);
 			group->rows[row] = group->nencoded;
 		}
 	}
 	return true;
-}
-
-/*
- * The same for a row that nobody has asked for yet: false, too, if it has an error.
- * There is no other way to know than to try.  No subtransaction is needed, for
- * nothing is at work here that takes locks or writes: the plan made sure that only
- * columns, the server's own immutable functions, and the encoder are.
- */
-static bool
-TryEncodeGroups(ScoreNodeState *state, int row)
-{
-	MemoryContext caller = CurrentMemoryContext;
-	volatile bool encoded = false;
-
-	PG_TRY();
-	{
-		encoded = EncodeGroups(state, row, true);
-	}
-	PG_CATCH();
-	{
-		if (!ScoreErrorIsData())
-			PG_RE_THROW();
-		MemoryContextSwitchTo(caller);
-		FlushErrorState();
-		encoded = false;
-	}
-	PG_END_TRY();
-	return encoded;
 }
 
 /*
@@ -519,23 +539,23 @@ KeepPlace(ScoreNodeState *state, int row)
 }
 
 /*
- * Adds the child's row to the batch, unless it must wait.
+ * Adds the child's row to the batch, unless it must wait: nobody has asked for it
+ * yet, and a model has to be looked up for it.
  */
 static bool
 GatherRow(ScoreNodeState *state, TupleTableSlot *slot)
 {
 	int			row = state->nrows;
-	bool		encoded = true;
 
+	if (state->table_rows)
+		PrefetchNextRow(state->table_rows);
 	slot_getsomeattrs(slot, state->last_column);
 	ResetExprContext(state->arguments);
 	state->arguments->ecxt_outertuple = slot;
-	if (row > 0 && state->put_off_errors)
-		encoded = TryEncodeGroups(state, row);
-	else
-		(void) EncodeGroups(state, row, false);
-	if (!encoded)
+	state->encoding = slot;
+	if (!EncodeGroups(state, row, row > 0 && state->put_off_errors))
 		return false;
+	state->encoding = NULL;
 
 	state->scored[row] = false;
 	for (int i = 0; i < state->ngroups; i++)
@@ -556,7 +576,55 @@ GatherRow(ScoreNodeState *state, TupleTableSlot *slot)
 static bool
 BatchIsFull(const ScoreNodeState *state)
 {
-	return MemoryContextMemAllocated(state->batch_context, false) > state->memory;
+	return state->keeps_memory && MemoryContextMemAllocated(state->batch_context, false) > state->memory;
+}
+
+/*
+ * Gathers rows until there are as many as size.
+ */
+static void
+GatherRows(ScoreNodeState *state, int size)
+{
+	while (state->nrows < size && !BatchIsFull(state))
+	{
+		TupleTableSlot *slot = FetchRow(state, state->nrows > 0);
+
+		if (slot == NULL)
+			break;
+		if (!GatherRow(state, slot))
+		{
+			state->waiting = slot;
+			break;
+		}
+	}
+}
+
+/*
+ * The same for rows that nobody has asked for yet: one that has an error waits until
+ * somebody does.  There is no other way to know than to try.  No subtransaction is
+ * needed, for where a row is encoded nothing is at work that takes locks or writes:
+ * the plan made sure that only columns, the server's own immutable functions, and
+ * the encoder are.
+ */
+static void
+TryGatherRows(ScoreNodeState *state, int size)
+{
+	MemoryContext caller = CurrentMemoryContext;
+
+	state->encoding = NULL;
+	PG_TRY();
+	{
+		GatherRows(state, size);
+	}
+	PG_CATCH();
+	{
+		if (state->encoding == NULL || !ScoreErrorIsData())
+			PG_RE_THROW();
+		MemoryContextSwitchTo(caller);
+		FlushErrorState();
+		state->waiting = state->encoding;
+	}
+	PG_END_TRY();
 }
 
 /*
@@ -580,18 +648,14 @@ NextBatch(ScoreNodeState *state)
 		state->groups[i].nencoded = 0;
 	}
 
-	while (state->nrows < size && !BatchIsFull(state))
+	if (state->put_off_errors)
 	{
-		TupleTableSlot *slot = FetchRow(state, state->nrows > 0);
-
-		if (slot == NULL)
-			break;
-		if (!GatherRow(state, slot))
-		{
-			state->waiting = slot;
-			break;
-		}
+		GatherRows(state, 1);
+		if (state->nrows == 1 && size > 1)
+			TryGatherRows(state, size);
 	}
+	else
+		GatherRows(state, size);
 
 	for (int i = 0; i < state->ngroups; i++)
 		if (state->groups[i].nencoded > 0)

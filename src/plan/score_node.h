@@ -36,6 +36,10 @@ typedef struct ScoreNodeSpec
 	List	   *targetlist;
 	BatchMode	mode;
 
+	/* RowExprs that are features, and the whole rows that EXPLAIN shows for them */
+	List	   *rows;
+	List	   *wholes;
+
 	/*
 	 * Whether an error in computing ahead can be put off until its row is asked for:
 	 * only the encoder's own, and those of functions without side effects.

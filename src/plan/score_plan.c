@@ -95,6 +95,26 @@ FindKept(const ScoreNodeSpec *spec)
 }
 
 /*
+ * A call as it was written.  Nobody evaluates it.
+ */
+static Expr *
+ShowCall(const ScoreNodeSpec *spec, FuncExpr *call)
+{
+	FuncExpr   *shown = copyObject(call);
+	ListCell   *argument;
+	ListCell   *row;
+
+	foreach(argument, shown->args)
+		foreach(row, spec->rows)
+			if (equal(lfirst(argument), lfirst(row)))
+			{
+				lfirst(argument) = copyObject(list_nth(spec->wholes, foreach_current_index(row)));
+				break;
+			}
+	return (Expr *) shown;
+}
+
+/*
  * Describes the scan tuple, for its types and for EXPLAIN.
  */
 static List *
@@ -111,7 +131,8 @@ ScanTuple(const ScoreNodeSpec *spec)
 											   list_length(tuple) + 1, entry->resname, false));
 	}
 	foreach(cell, spec->calls)
-		tuple = lappend(tuple, makeTargetEntry(copyObject(lfirst(cell)), list_length(tuple) + 1, NULL, false));
+		tuple = lappend(tuple, makeTargetEntry(ShowCall(spec, lfirst_node(FuncExpr, cell)),
+											   list_length(tuple) + 1, NULL, false));
 	return tuple;
 }
 

@@ -30,6 +30,7 @@ struct ScoreBatch
 	int			ncalls;
 	BatchCall  *calls;
 	Oid			feature_types[2];
+	const RowShape *shape;		/* of features by columns, or NULL */
 	ModelArgument *argument;
 	FmgrInfo	function;
 	FunctionCallInfo fcinfo;	/* has the model alone */
@@ -59,7 +60,7 @@ struct ScoreBatch
 };
 
 ScoreBatch *
-ScoreBatchCreate(int ncalls, FuncExpr *const *calls)
+ScoreBatchCreate(int ncalls, FuncExpr *const *calls, const RowShape *shape)
 {
 	ScoreBatch *batch = palloc0(sizeof(ScoreBatch));
 	List	   *args = calls[0]->args;
@@ -70,6 +71,7 @@ ScoreBatchCreate(int ncalls, FuncExpr *const *calls)
 		batch->calls[i].kind = ScoreKindFind(calls[i]->funcid);
 	for (int i = 0; i < batch->calls[0].kind->nrows; i++)
 		batch->feature_types[i] = exprType(list_nth(args, 1 + i));
+	batch->shape = shape;
 	batch->by_name = exprType(linitial(args)) == TEXTOID;
 
 	fmgr_info(calls[0]->funcid, &batch->function);
@@ -89,8 +91,11 @@ UseModel(ScoreBatch *batch, LoadedModel *model)
 {
 	batch->model = NULL;
 	MemoryContextReset(batch->model_context);
-	batch->source = FeatureSourceCreate(model->encoder, batch->feature_types[0],
-										batch->feature_types[1], batch->model_context);
+	if (batch->shape)
+		batch->source = FeatureSourceCreateColumns(model->encoder, batch->shape, batch->model_context);
+	else
+		batch->source = FeatureSourceCreate(model->encoder, batch->feature_types[0],
+											batch->feature_types[1], batch->model_context);
 	batch->capacity = 0;
 	batch->model = model;
 }
@@ -237,6 +242,19 @@ ScoreBatchBegin(ScoreBatch *batch, Datum model, const NullableDatum *options, Si
 	row_size = sizeof(float) * (Size) loaded->layout->nfloats + sizeof(int32) * (Size) loaded->layout->nids +
 		SelectionScratchSize(batch->selection, 2) - SelectionScratchSize(batch->selection, 1);
 	return Max(Min(memory / Max(row_size, 1), MTL_MAX_BATCH), 1);
+}
+
+void
+ScoreBatchEncodeColumns(ScoreBatch *batch, int row, const Datum *values, const bool *nulls)
+{
+	const InputLayout *layout = batch->model->layout;
+
+	Assert(row < MTL_MAX_BATCH);
+	if (row >= batch->capacity)
+		Reserve(batch, row + 1);
+	FeatureSourceEncodeColumns(batch->source, values, nulls,
+							   batch->floats + (Size) row * layout->nfloats,
+							   batch->ids + (Size) row * layout->nids);
 }
 
 void

@@ -15,14 +15,16 @@
 
 #include "nodes/primnodes.h"
 
+#include "features/encoder.h"
+
 typedef struct ScoreBatch ScoreBatch;
 
 /*
  * Prepares for calls of scoring functions whose model and features are the same;
- * their options may differ.  Allocated in the current context, which also keeps the
- * model pinned.
+ * their options may differ.  With a shape, features are given by its columns.
+ * Allocated in the current context, which also keeps the model pinned.
  */
-extern ScoreBatch *ScoreBatchCreate(int ncalls, FuncExpr *const *calls);
+extern ScoreBatch *ScoreBatchCreate(int ncalls, FuncExpr *const *calls, const RowShape *shape);
 
 /*
  * Begins a batch: the model, not null, and the option of each call (ignored where
@@ -38,6 +40,9 @@ extern int	ScoreBatchBegin(ScoreBatch *batch, Datum model, const NullableDatum *
  * same row may be encoded again.
  */
 extern void ScoreBatchEncode(ScoreBatch *batch, int row, Datum features, Datum second_features);
+
+/* The same for features that are given by columns. */
+extern void ScoreBatchEncodeColumns(ScoreBatch *batch, int row, const Datum *values, const bool *nulls);
 
 /* Computes all rows up to nrows. */
 extern void ScoreBatchRun(ScoreBatch *batch, int nrows);

@@ -101,9 +101,9 @@ CallCost(const LoadedModel *model, const FuncExpr *call, const ScoreKind *kind)
 
 		for (int i = 0; i < model->contract->noutputs; i++)
 			if (strcmp(model->contract->outputs[i].name, task) == 0)
-				return model->output_costs[i];
+				return ProgramCost(model->program, 1, &model->output_ops[i]);
 	}
-	return model->cost;
+	return ProgramCost(model->program, model->contract->noutputs, model->output_ops);
 }
 
 static bool
