@@ -286,7 +286,7 @@ RunRows(ScoreBatch *batch, int first, int nrows)
 	}
 	ProgramRun(batch->model->program, batch->selection, nrows,
 			   batch->floats + (Size) first * layout->nfloats, batch->ids + (Size) first * layout->nids,
-			   batch->scratch, batch->results);
+			   NULL, batch->scratch, batch->results);
 }
 
 bool

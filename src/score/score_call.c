@@ -133,6 +133,6 @@ ScoreCallRun(ScoreCall *call, FunctionCallInfo fcinfo)
 	MemoryContextSwitchTo(caller);
 	MemoryContextReset(site->row_context);
 	ProgramRun(call->model->program, call->selection, 1, site->floats, site->ids,
-			   site->scratch, site->results);
+			   NULL, site->scratch, site->results);
 	return site->results;
 }
