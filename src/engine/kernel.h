@@ -63,11 +63,12 @@ typedef struct Kernels
 								  float *y, Size y_stride);
 
 	/*
-	 * y[u] = start[u] + rows[0][column + u] + rows[1][column + u] + ..., added in this order; width is a
-	 * multiple of MTL_STRIP, and start may be y.
+	 * y[u] = start[u] + rows[0][column + u] + rows[1][column + u] + ..., added in this
+	 * order; width is a multiple of MTL_STRIP, and start may be y.  The same numbers of
+	 * next will be wanted soon, of as many rows.
 	 */
 	void		(*add_rows) (int width, const float *start, int nrows, const float *const *rows,
-							 Size column, float *y);
+							 const float *const *next, Size column, float *y);
 
 	/* y[r] = sum_i gate[r, i] * experts[i][r] for vectors of width numbers */
 	void		(*mix) (int nrows, int width, int nexperts, Vectors gate, const Vectors *experts,

@@ -169,7 +169,8 @@ Mix(int nrows, int width, int nexperts, Vectors gate, const Vectors *experts,
 }
 
 static void
-AddRows(int width, const float *start, int nrows, const float *const *rows, Size column, float *y)
+AddRows(int width, const float *start, int nrows, const float *const *rows,
+		const float *const *next, Size column, float *y)
 {
 	for (int begin = 0; begin < width; begin += MTL_STRIP)
 	{

@@ -176,7 +176,7 @@ Mix(int nrows, int width, int nexperts, Vectors gate, const Vectors *experts,
 /* Some registers of a sum of rows; nvectors is a constant where this is inlined. */
 KERNEL_TARGET static pg_attribute_always_inline void
 AddTile(const int nvectors, const float *start, int nrows, const float *const *rows,
-		Size column, float *y)
+		const float *const *next, Size column, float *y)
 {
 	Vector		sums[MAX_MIX_VECTORS];
 
@@ -186,10 +186,15 @@ AddTile(const int nvectors, const float *start, int nrows, const float *const *r
 	for (int i = 0; i < nrows; i++)
 	{
 		const float *row = rows[i] + column;
+		const float *ahead = next[i] + column;
 
 		UNROLL
 		for (int v = 0; v < nvectors; v++)
+		{
+			if (v % VECTORS == 0)
+				__builtin_prefetch(ahead + v * LANES, 0, 2);
 			sums[v] = VectorAdd(sums[v], VectorLoad(row + v * LANES));
+		}
 	}
 	UNROLL
 	for (int v = 0; v < nvectors; v++)
@@ -198,10 +203,11 @@ AddTile(const int nvectors, const float *start, int nrows, const float *const *r
 
 #define ADD_TILES(nvectors) \
 	for (; u + (nvectors) * LANES <= width; u += (nvectors) * LANES) \
-		AddTile(nvectors, start + u, nrows, rows, column + u, y + u)
+		AddTile(nvectors, start + u, nrows, rows, next, column + u, y + u)
 
 KERNEL_TARGET static void
-AddRows(int width, const float *start, int nrows, const float *const *rows, Size column, float *y)
+AddRows(int width, const float *start, int nrows, const float *const *rows,
+		const float *const *next, Size column, float *y)
 {
 	int			u = 0;
 

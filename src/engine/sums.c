@@ -22,22 +22,16 @@
  * six times as long.  So short embeddings are left as they are, and the smallest tables
  * come first, as long as all of them together have their place there; but a context's
  * last, as it is computed for many rows at once.  A model does not grow to more than
- * about three times its size, but for a small one, and loading it takes some
+ * about twice its size, but for a small one, and loading it takes some
  * milliseconds more: so many multiply-adds.
  */
 #define FOLD_MIN_DIM		8
-#define FOLD_MAX_BYTES		(INT64CONST(32) << 20)
+#define FOLD_MAX_BYTES		(INT64CONST(16) << 20)
 #define FOLD_SMALL_BYTES	(INT64CONST(1) << 20)
-#define FOLD_MAX_GROWTH		2
 #define FOLD_MAX_COST		(INT64CONST(1) << 30)
 
 /* Rows of a table that are folded at once. */
 #define FOLD_ROWS			64
-
-/* Lines at the beginning of a folded row that are fetched ahead; the CPU goes on by itself. */
-#define FOLD_AHEAD			4
-
-#define CACHE_LINE_FLOATS	16
 
 /* ------------------------------------------------------------- what to fold */
 
@@ -71,7 +65,7 @@ FoldLimit(const CompiledInput *input, int64 weights)
 
 	for (int i = 0; i < input->nfields; i++)
 		own += sizeof(float) * (int64) input->fields[i].rows * input->fields[i].dim;
-	return Min(Max(own * FOLD_MAX_GROWTH, FOLD_SMALL_BYTES), FOLD_MAX_BYTES);
+	return Min(Max(own, FOLD_SMALL_BYTES), FOLD_MAX_BYTES);
 }
 
 static void
@@ -350,8 +344,8 @@ ShareOfRow(const SumsRun *sums, int r)
  * to end, the first at this column of y.
  */
 static void
-AddStrips(const SumsRun *sums, int r, int nrows, const float *const *rows, int begin, int end,
-		  Size column)
+AddStrips(const SumsRun *sums, int r, int nrows, const float *const *rows,
+		  const float *const *next, int begin, int end, Size column)
 {
 	float	   *y = sums->y + r * sums->y_stride + column;
 	const float *start = ShareOfRow(sums, r);
@@ -362,12 +356,12 @@ AddStrips(const SumsRun *sums, int r, int nrows, const float *const *rows, int b
 		start += column;
 	else
 		start = sums->linear->bias + begin * MTL_STRIP;
-	sums->run->kernels->add_rows((end - begin) * MTL_STRIP, start, nrows, rows,
+	sums->run->kernels->add_rows((end - begin) * MTL_STRIP, start, nrows, rows, next,
 								 (Size) begin * MTL_STRIP, y);
 }
 
 /*
- * Finds the rows of folded features in the map's tables, and has the CPU fetch them.
+ * Finds the rows of folded features in the map's tables; a vector of zeros has none.
  */
 static int
 FindFolded(const SumsRun *sums, int r, int first, int last, const float **rows)
@@ -382,11 +376,8 @@ FindFolded(const SumsRun *sums, int r, int first, int last, const float **rows)
 		const CompiledField *field = &input->fields[sums->linear->sums->folded[i]];
 		const float *row = FieldRow(field, sums->linear->folded[i], units, ids[field->id_offset]);
 
-		if (row == NULL)
-			continue;
-		rows[n++] = row;
-		for (int line = 0; line < FOLD_AHEAD; line++)
-			__builtin_prefetch(row + line * CACHE_LINE_FLOATS);
+		if (row)
+			rows[n++] = row;
 	}
 	return n;
 }
@@ -414,13 +405,17 @@ AddFolded(SumsRun *sums, int first, int last)
 		rows = found;
 		if (r + 1 < sums->run->nrows)
 			nnext = FindFolded(sums, r + 1, first, last, next);
+		else
+			nnext = 0;
+		for (int i = nnext; i < nrows; i++)
+			next[i] = rows[i];
 		for (int i = 0; i < step->nruns; i++)
 		{
-			AddStrips(sums, r, nrows, found, step->runs[i].begin, step->runs[i].end, column);
+			AddStrips(sums, r, nrows, rows, next, step->runs[i].begin, step->runs[i].end, column);
 			column += (step->runs[i].end - step->runs[i].begin) * MTL_STRIP;
 		}
 		if (step->narrow)
-			AddStrips(sums, r, nrows, found, rest, rest + 1, column);
+			AddStrips(sums, r, nrows, rows, next, rest, rest + 1, column);
 	}
 	sums->in_y = true;
 }
