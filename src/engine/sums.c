@@ -87,12 +87,14 @@ ChooseFolded(CompiledInput *input, int64 units, int64 weights)
 	for (int i = 0; i < n; i++)
 	{
 		CompiledField *field = &input->fields[candidates[i].field];
-		int64		numbers = field->rows * units;
+		int64		cost = field->rows * units * field->dim;
+		/* the slice of the weights is needed by itself while the model is loaded */
+		int64		bytes = sizeof(float) * units * ((int64) field->rows + field->dim);
 
-		if (numbers * (int64) sizeof(float) > bytes_left || numbers * field->dim > cost_left)
+		if (bytes > bytes_left || cost > cost_left)
 			continue;
-		bytes_left -= numbers * sizeof(float);
-		cost_left -= numbers * field->dim;
+		bytes_left -= bytes;
+		cost_left -= cost;
 		field->folded = true;
 	}
 	pfree(candidates);

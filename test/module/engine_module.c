@@ -40,7 +40,7 @@ static const char *const kernel_names[] = {
 
 /* Contexts that rows have in common, and choices of their features, that are tried at most. */
 #define MAX_CONTEXTS 3
-#define MAX_CHOICES 12
+#define MAX_CHOICES 4
 
 /* A model, some of its outputs, and encoded rows. */
 typedef struct Work
@@ -218,7 +218,7 @@ TakeContexts(Work *work, const bool *context, int ncontexts)
 static void
 CompareContexts(Work *work, const int *ops, StringInfo differences)
 {
-	static const int batches[] = {1, PORTABLE_BATCH, 24, 97};
+	static const int batches[] = {1, PORTABLE_BATCH, 97};
 	int			nfeatures = work->model->contract->nfeatures;
 	bool	   *context = palloc(sizeof(bool) * nfeatures);
 	int			noutputs = work->noutputs;
@@ -227,7 +227,7 @@ CompareContexts(Work *work, const int *ops, StringInfo differences)
 	for (int choice = 0; choice < Min(nfeatures + 1, MAX_CHOICES); choice++)
 	{
 		for (int i = 0; i < nfeatures; i++)
-			context[i] = choice == 0 ? work->model->contract->features[i].context : i != (choice - 1) * 7 % nfeatures;
+			context[i] = choice == 0 ? work->model->contract->features[i].context : i != (choice - 1) * nfeatures / (MAX_CHOICES - 1);
 		for (int ncontexts = 1; ncontexts <= MAX_CONTEXTS; ncontexts += 2)
 		{
 			TakeContexts(work, context, ncontexts);
