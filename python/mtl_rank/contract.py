@@ -26,10 +26,12 @@ def make_contract(
     tasks: Sequence[Json],
     *,
     input: Optional[Sequence[str]] = None,
+    context: Optional[Sequence[str]] = None,
     rank: Optional[Json] = None,
     provenance: Optional[Json] = None,
 ) -> Json:
-    """The whole contract. `input` is the order of the features in the network's input (default: as declared)."""
+    """The whole contract. `input` is the order of the features in the network's input (default: as declared); `context` names
+    those that describe what candidates are ranked for (a user, a request), which are computed once for many candidates."""
     return {"format": FORMAT, **_object(locals())}
 
 

@@ -206,15 +206,19 @@ def _read_feature(reader: Reader) -> Feature:
     return feature
 
 
+def _check_list(contract: Reader, key: str, names: List[str]) -> Optional[List[str]]:
+    """A list of names of features, each at most once."""
+    listed = contract.array(key, None)
+    for name in listed or []:
+        if as_string(name, key) not in names:
+            raise ModelError(f'"{key}" names the unknown feature "{name}"')
+    check_distinct(listed or [], f'"{key}": feature')
+    return listed
+
+
 def _check_input(contract: Reader, names: List[str]) -> None:
-    order = contract.array("input", None)
-    if order is None:
-        return
-    for name in order:
-        if as_string(name, "input") not in names:
-            raise ModelError(f'"input" names the unknown feature "{name}"')
-    check_distinct(order, '"input": feature')
-    if len(order) != len(names):
+    order = _check_list(contract, "input", names)
+    if order is not None and len(order) != len(names):
         raise ModelError(f'"input" names {len(order)} features, expected all {len(names)}')
 
 
@@ -227,6 +231,7 @@ def read_features(contract: Reader) -> List[Feature]:
     check_distinct(names, "feature")
     check_distinct([column for feature in features for column in feature.columns], "column")
     _check_input(contract, names)
+    _check_list(contract, "context", names)
     _table_sizes(features)
     return features
 

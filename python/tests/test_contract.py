@@ -332,6 +332,12 @@ class Refused(unittest.TestCase):
         self.assert_refused('^"input" names 1 features, expected all 2$', input=["age"])
         self.assert_refused('^"input": feature "age" appears twice$', input=["age", "age"])
 
+    def test_context(self):
+        Model({**contract(), "context": ["age"]})
+        Model({**contract(), "context": []})
+        self.assert_refused('^"context" names the unknown feature "cty"$', context=["age", "cty"])
+        self.assert_refused('^"context": feature "age" appears twice$', context=["age", "age"])
+
     def test_tasks(self):
         self.assert_refused("^0 outputs, expected 1 to 1000$", tasks=[mtl.binary("a", hidden=True)])
         self.assert_refused('^product "p" names "ctr", which is no task declared before it$',

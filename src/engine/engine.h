@@ -26,6 +26,17 @@ typedef struct Selection Selection;
 #define MTL_MAX_BATCH 256
 
 /*
+ * What contexts add to the first layers' sums, for rows that have a context in common: a
+ * run goes on from there.  The bits are the same as without.
+ */
+typedef struct ContextShares
+{
+	int			nfields;		/* features that shares have; see ProgramContextFields() */
+	const float *shares;		/* one after the other */
+	const int16 *of_row;		/* the share of each row; NULL: all have the first */
+} ContextShares;
+
+/*
  * Makes the graph ready to run: structures in the current context, numbers in the bulk,
  * which must live as long.  Sizes were checked when the graph was built.
  */
@@ -47,7 +58,8 @@ extern Selection *ProgramSelect(const Program *program, int nops, const int *ops
 extern Size SelectionScratchSize(const Selection *selection, int nrows);
 
 /*
- * Computes the selected operations for nrows encoded rows (see graph/input.h).
+ * Computes the selected operations for nrows encoded rows (see graph/input.h); contexts
+ * is NULL, or has what was computed before by ProgramRunContexts().
  * scratch is caller-provided, MAXALIGNed.  results[i], for the i-th operation
  * given to ProgramSelect(), is set to where its vectors are in scratch: row r
  * begins at results[i] + r * width of the operation.
@@ -57,7 +69,25 @@ extern Size SelectionScratchSize(const Selection *selection, int nrows);
  * where they are divided by it.
  */
 extern void ProgramRun(const Program *program, const Selection *selection, int nrows,
-					   const float *floats, const int32 *ids, void *scratch,
-					   const float **results);
+					   const float *floats, const int32 *ids, const ContextShares *contexts,
+					   void *scratch, const float **results);
+
+/*
+ * How many features a share can have where some, true in context by declared order, are
+ * those of a context: layers that read the features take them in an order of their own,
+ * those that the contract declares as context first.  0: nothing to share.
+ */
+extern int	ProgramContextFields(const Program *program, const bool *context);
+
+/* Bytes of a share. */
+extern Size SelectionShareSize(const Selection *selection);
+
+/*
+ * Computes the shares of the contexts of nrows encoded rows, of which only the first
+ * nfields features in the order of sums are read (some more may be looked at).
+ */
+extern void ProgramRunContexts(const Program *program, const Selection *selection, int nfields,
+							   int nrows, const float *floats, const int32 *ids,
+							   void *scratch, float *shares);
 
 #endif							/* MTL_RANK_ENGINE_H */

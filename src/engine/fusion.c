@@ -41,6 +41,7 @@ typedef struct LinearPlan
 	const LayerEntry *first;
 	int			units;
 	CompiledLinear *linear;		/* once it is known how wide it is */
+	struct LinearPlan *next;	/* of all plans */
 } LinearPlan;
 
 /* The last plan for layers that read this first of all. */
@@ -128,7 +129,7 @@ SameInputs(const LayerEntry *a, const LayerEntry *b)
  * new one.
  */
 static void
-PlanLayer(HTAB *plans, LayerEntry *entry)
+PlanLayer(HTAB *plans, LayerEntry *entry, LinearPlan **all)
 {
 	PlanKey		key;
 	PlanEntry  *last;
@@ -146,6 +147,8 @@ PlanLayer(HTAB *plans, LayerEntry *entry)
 	{
 		plan = palloc0(sizeof(LinearPlan));
 		plan->first = entry;
+		plan->next = *all;
+		*all = plan;
 		last->plan = plan;
 	}
 	entry->plan = plan;
@@ -153,14 +156,46 @@ PlanLayer(HTAB *plans, LayerEntry *entry)
 	plan->units += entry->op->width;
 }
 
+/*
+ * Whether the layers of a plan read x and nothing else.
+ */
+static bool
+ReadsInputAlone(const Program *program, const LinearPlan *plan)
+{
+	return plan->first->ninputs == 1 && plan->first->inputs[0] == program->input;
+}
+
+/*
+ * Decides how the layers that read x alone take their sums.
+ */
+static void
+PlanSums(Program *program, const LinearPlan *plans)
+{
+	int64		units = 0;
+	int64		weights = 0;
+
+	for (const LinearPlan *plan = plans; plan; plan = plan->next)
+		if (ReadsInputAlone(program, plan))
+		{
+			units += TYPEALIGN(MTL_STRIP, plan->units);
+			weights += sizeof(float) * plan->units * plan->first->weight->dims[1];
+		}
+	if (units > 0)
+		CompileSums(program, units, weights);
+}
+
 static CompiledLayer *
 CompilePlanned(Program *program, const LayerEntry *entry)
 {
 	LinearPlan *plan = entry->plan;
+	CompiledSums *sums = program->ops[program->input].u.input->sums;
 
-	if (plan->linear == NULL)
+	if (plan->linear == NULL && ReadsInputAlone(program, plan))
+		plan->linear = CreateLinear(program, sums->ninputs, plan->units,
+									LayerEndsInRelu(entry->op), sums);
+	else if (plan->linear == NULL)
 		plan->linear = CreateLinear(program, entry->weight->dims[1], plan->units,
-									LayerEndsInRelu(entry->op));
+									LayerEndsInRelu(entry->op), NULL);
 	return CompileLayer(program, entry->op, plan->linear, entry->column);
 }
 
@@ -192,6 +227,7 @@ CompileLayers(Program *program, const Graph *graph)
 	HTAB	   *layers = CreateTable("mtl_rank layers", sizeof(const Tensor *), sizeof(LayerEntry));
 	HTAB	   *plans = CreateTable("mtl_rank linear maps", sizeof(PlanKey), sizeof(PlanEntry));
 	HTAB	   *groups = CreateTable("mtl_rank groups", sizeof(GroupKey), sizeof(GroupEntry));
+	LinearPlan *all = NULL;
 
 	CollectLayers(layers, graph);
 	for (int i = 0; i < graph->nops; i++)
@@ -200,8 +236,9 @@ CompileLayers(Program *program, const Graph *graph)
 			LayerEntry *entry = hash_search(layers, &graph->ops[i].weight, HASH_FIND, NULL);
 
 			if (entry->plan == NULL)
-				PlanLayer(plans, entry);
+				PlanLayer(plans, entry, &all);
 		}
+	PlanSums(program, all);
 	for (int i = 0; i < graph->nops; i++)
 		if (graph->ops[i].kind == OP_LAYER)
 		{
@@ -215,6 +252,9 @@ CompileLayers(Program *program, const Graph *graph)
 			compiled->group = FindGroup(program, groups, entry->layer->linear,
 										graph->ops[i].inputs[0]);
 		}
+	for (const LinearPlan *plan = all; plan && BulkWantsContent(program->bulk); plan = plan->next)
+		if (plan->linear->sums)
+			FoldTables(plan->linear);
 	MemoryContextSwitchTo(caller);
 	MemoryContextDelete(work);
 }

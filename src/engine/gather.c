@@ -52,48 +52,49 @@ CompileDense(Program *program, const Tensor *weight, const Tensor *bias, Compile
 {
 	if (weight == NULL)
 		return;
-	field->linear = CreateLinear(program, field->width, field->x_width, false);
+	field->linear = CreateLinear(program, field->width, field->x_width, false, NULL);
 	if (BulkWantsContent(program->bulk))
 		FillDense(field, weight, bias);
 	ProgramNeedRowTemporary(program, TYPEALIGN(MTL_STRIP, field->x_width) / 2);
 }
 
 /*
- * Dense features that x has as they are, in one piece where they follow each other.
+ * Numbers of an encoded row that are taken as they are, in one piece with those before
+ * where they follow each other.
  */
 static void
-CompileCopies(Program *program, CompiledInput *input, int width)
+AddCopy(Gathering *gathering, const CompiledField *field, int offset)
 {
-	CompiledCopy *last = NULL;
+	CompiledCopy *last = gathering->ncopies > 0 ? &gathering->copies[gathering->ncopies - 1] : NULL;
 
-	input->copies = ProgramAlloc(program, sizeof(CompiledCopy) * input->nfields);
-	for (int i = 0; i < input->nfields; i++)
+	if (last && offset == last->x_offset + last->width &&
+		field->float_offset == last->float_offset + last->width)
 	{
-		const CompiledField *field = &input->fields[i];
-
-		if (field->kind != FEATURE_DENSE || field->linear)
-			continue;
-		if (last && field->x_offset == last->x_offset + last->width &&
-			field->float_offset == last->float_offset + last->width)
-		{
-			last->width += field->width;
-			continue;
-		}
-		last = &input->copies[input->ncopies++];
-		last->x_offset = field->x_offset;
-		last->float_offset = field->float_offset;
-		last->width = field->width;
+		last->width += field->width;
+		return;
 	}
-	input->direct = input->ncopies == 1 && last->width == width && width == input->nfloats;
+	gathering->copies[gathering->ncopies++] =
+		(CompiledCopy) {offset, field->float_offset, field->width};
 }
 
-static void
-CompileSparse(Program *program, CompiledInput *input)
+void
+CompileGathering(Program *program, const CompiledInput *input, int nplaces,
+				 const FieldPlace *places, Gathering *gathering)
 {
-	input->sparse = ProgramAlloc(program, sizeof(int) * input->nfields);
-	for (int i = 0; i < input->nfields; i++)
-		if (input->fields[i].kind == FEATURE_SPARSE)
-			input->sparse[input->nsparse++] = i;
+	gathering->copies = ProgramAlloc(program, sizeof(CompiledCopy) * nplaces);
+	gathering->sparse = ProgramAlloc(program, sizeof(FieldPlace) * nplaces);
+	gathering->others = ProgramAlloc(program, sizeof(FieldPlace) * nplaces);
+	for (int i = 0; i < nplaces; i++)
+	{
+		const CompiledField *field = &input->fields[places[i].field];
+
+		if (field->kind == FEATURE_SPARSE)
+			gathering->sparse[gathering->nsparse++] = places[i];
+		else if (field->kind == FEATURE_DENSE && field->linear == NULL)
+			AddCopy(gathering, field, places[i].offset);
+		else
+			gathering->others[gathering->nothers++] = places[i];
+	}
 }
 
 static void
@@ -114,6 +115,7 @@ CompiledInput *
 CompileInput(Program *program, const InputLayout *layout, const GraphOp *op)
 {
 	CompiledInput *input = ProgramAlloc(program, sizeof(CompiledInput));
+	FieldPlace *places = palloc(sizeof(FieldPlace) * layout->nfields);
 
 	input->nfloats = layout->nfloats;
 	input->nids = layout->nids;
@@ -135,6 +137,8 @@ CompileInput(Program *program, const InputLayout *layout, const GraphOp *op)
 		field->width = feature->width;
 		field->rows = source->rows;
 		field->dim = source->dim;
+		field->context = feature->context;
+		places[i] = (FieldPlace) {i, field->x_offset};
 		if (feature->kind == FEATURE_DENSE)
 			CompileDense(program, op->tables[i], op->biases[i], field);
 		else
@@ -142,20 +146,23 @@ CompileInput(Program *program, const InputLayout *layout, const GraphOp *op)
 		if (feature->kind == FEATURE_SEQUENCE)
 			CompileSequence(program, feature, field);
 	}
-	CompileCopies(program, input, op->width);
-	CompileSparse(program, input);
+	CompileGathering(program, input, input->nfields, places, &input->x);
+	input->direct = input->x.ncopies == 1 && input->x.copies[0].width == op->width &&
+		op->width == input->nfloats;
+	pfree(places);
 	return input;
 }
 
 /* ------------------------------------------------- dense, sparse features */
 
 static void
-CopyNumbers(const Run *run, const CompiledInput *input, float *x, Size x_stride)
+CopyNumbers(const Run *run, const CompiledInput *input, const Gathering *gathering,
+			float *x, Size x_stride)
 {
 	for (int r = 0; r < run->nrows; r++)
-		for (int i = 0; i < input->ncopies; i++)
+		for (int i = 0; i < gathering->ncopies; i++)
 		{
-			const CompiledCopy *copy = &input->copies[i];
+			const CompiledCopy *copy = &gathering->copies[i];
 
 			memcpy(x + r * x_stride + copy->x_offset,
 				   run->floats + (Size) r * input->nfloats + copy->float_offset,
@@ -176,37 +183,23 @@ MultiplyDense(const Run *run, const CompiledField *field, Vectors floats,
 	float	   *y = (float *) run->temporary;
 
 	(void) RunLinear(run, field->linear, 1, &all, LinearHasRest(field->linear), false,
-					 floats, y, stride);
+					 floats, 0, field->width, NULL, y, stride);
 	for (int r = 0; r < run->nrows; r++)
 		memcpy(x + r * x_stride, y + r * stride, sizeof(float) * field->x_width);
-}
-
-/*
- * A row of the field's table; NULL for MTL_ZERO_ROW.
- */
-static const float *
-TableRow(const CompiledField *field, int32 id)
-{
-	if (id == MTL_ZERO_ROW)
-		return NULL;
-	if (id < 0 || id >= field->rows)
-		elog(ERROR, "feature \"%s\" is encoded as row %d of a table of %d rows",
-			 field->name, id, field->rows);
-	return field->table + (Size) id * field->dim;
 }
 
 /*
  * Has the CPU fetch what the sparse features of row r look up.
  */
 static void
-PrefetchSparse(const Run *run, const CompiledInput *input, int r)
+PrefetchSparse(const Run *run, const CompiledInput *input, const Gathering *gathering, int r)
 {
 	const int32 *ids = run->ids + (Size) r * input->nids;
 
-	for (int i = 0; i < input->nsparse; i++)
+	for (int i = 0; i < gathering->nsparse; i++)
 	{
-		const CompiledField *field = &input->fields[input->sparse[i]];
-		const float *row = TableRow(field, ids[field->id_offset]);
+		const CompiledField *field = &input->fields[gathering->sparse[i].field];
+		const float *row = FieldRow(field, field->table, field->dim, ids[field->id_offset]);
 
 		for (int u = 0; row && u < field->dim; u += CACHE_LINE_FLOATS)
 			__builtin_prefetch(row + u);
@@ -220,7 +213,7 @@ PrefetchSparse(const Run *run, const CompiledInput *input, int r)
 static void
 CopyRow(const CompiledField *field, int32 id, float *x)
 {
-	const float *row = TableRow(field, id);
+	const float *row = FieldRow(field, field->table, field->dim, id);
 
 	if (row == NULL)
 		memset(x, 0, sizeof(float) * field->dim);
@@ -236,20 +229,21 @@ CopyRow(const CompiledField *field, int32 id, float *x)
  * Row by row, with the next one on its way.
  */
 static void
-GatherSparse(const Run *run, const CompiledInput *input, float *x, Size x_stride)
+GatherSparse(const Run *run, const CompiledInput *input, const Gathering *gathering,
+			 float *x, Size x_stride)
 {
-	PrefetchSparse(run, input, 0);
+	PrefetchSparse(run, input, gathering, 0);
 	for (int r = 0; r < run->nrows; r++)
 	{
 		const int32 *ids = run->ids + (Size) r * input->nids;
 
 		if (r + 1 < run->nrows)
-			PrefetchSparse(run, input, r + 1);
-		for (int i = 0; i < input->nsparse; i++)
+			PrefetchSparse(run, input, gathering, r + 1);
+		for (int i = 0; i < gathering->nsparse; i++)
 		{
-			const CompiledField *field = &input->fields[input->sparse[i]];
+			const CompiledField *field = &input->fields[gathering->sparse[i].field];
 
-			CopyRow(field, ids[field->id_offset], x + r * x_stride + field->x_offset);
+			CopyRow(field, ids[field->id_offset], x + r * x_stride + gathering->sparse[i].offset);
 		}
 	}
 }
@@ -378,9 +372,9 @@ PoolSequence(const Run *run, const CompiledField *field, const float *floats, co
 	{
 		CHECK_FOR_INTERRUPTS();
 		if (i + POOL_AHEAD < n)
-			__builtin_prefetch(TableRow(field, ids[1 + i + POOL_AHEAD]));
-		PoolValue(run, field, TableRow(field, ids[1 + i]), field->weighted ? weights[i] : 1,
-				  pooled);
+			__builtin_prefetch(FieldRow(field, field->table, field->dim, ids[1 + i + POOL_AHEAD]));
+		PoolValue(run, field, FieldRow(field, field->table, field->dim, ids[1 + i]),
+				  field->weighted ? weights[i] : 1, pooled);
 	}
 
 	if (n == 0 && field->combiner == COMBINER_MAX)
@@ -411,23 +405,23 @@ GatherSequence(const Run *run, const CompiledInput *input, const CompiledField *
 }
 
 void
-RunInput(const Run *run, const CompiledOp *op, float *x)
+RunGathering(const Run *run, const CompiledInput *input, const Gathering *gathering,
+			 float *x, Size x_stride)
 {
-	const CompiledInput *input = op->u.input;
-
-	if (input->ncopies > 0)
-		CopyNumbers(run, input, x, op->width);
-	if (input->nsparse > 0)
-		GatherSparse(run, input, x, op->width);
-	for (int i = 0; i < input->nfields; i++)
+	if (gathering->ncopies > 0)
+		CopyNumbers(run, input, gathering, x, x_stride);
+	if (gathering->nsparse > 0)
+		GatherSparse(run, input, gathering, x, x_stride);
+	for (int i = 0; i < gathering->nothers; i++)
 	{
-		const CompiledField *field = &input->fields[i];
+		const CompiledField *field = &input->fields[gathering->others[i].field];
 		Vectors		floats = {run->floats + field->float_offset, input->nfloats};
+		float	   *to = x + gathering->others[i].offset;
 
 		CHECK_FOR_INTERRUPTS();
 		if (field->kind == FEATURE_SEQUENCE)
-			GatherSequence(run, input, field, x + field->x_offset, op->width);
-		else if (field->kind == FEATURE_DENSE && field->linear)
-			MultiplyDense(run, field, floats, x + field->x_offset, op->width);
+			GatherSequence(run, input, field, to, x_stride);
+		else
+			MultiplyDense(run, field, floats, to, x_stride);
 	}
 }

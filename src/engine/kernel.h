@@ -48,18 +48,27 @@ typedef struct Vectors
 typedef struct Kernels
 {
 	/*
-	 * For each row r and unit u: y[r, u] = bias[u] + sum_k x[r, k] * weight[k, u],
+	 * For each row r and unit u: y[r, u] = start[r, u] + sum_k x[r, k] * weight[k, u],
 	 * then, with relu, 0 where that is not positive.  What is said to be finite are
-	 * the sums.  Rows of y are y_stride numbers apart.  linear computes nstrips
-	 * strips, linear_narrow the fewer than MTL_STRIP units of a narrow weight.  Its
-	 * bias has MTL_STRIP numbers, and so many of y it may overwrite.
+	 * the sums.  Rows of y are y_stride numbers apart; start may be y, or have the
+	 * stride 0.  linear computes nstrips strips, whose weights are strip_size numbers
+	 * apart, linear_narrow the fewer than MTL_STRIP units of a narrow weight.  Its
+	 * start has MTL_STRIP numbers, and so many of y it may overwrite.
 	 */
 	bool		(*linear) (int nrows, int ninputs, Vectors x,
-						   int nstrips, const float *weight, const float *bias, bool relu,
+						   int nstrips, const float *weight, Size strip_size, Vectors start, bool relu,
 						   float *y, Size y_stride);
 	bool		(*linear_narrow) (int nrows, int ninputs, Vectors x,
-								  int units, const float *weight, const float *bias, bool relu,
+								  int units, const float *weight, Vectors start, bool relu,
 								  float *y, Size y_stride);
+
+	/*
+	 * y[u] = start[u] + rows[0][column + u] + rows[1][column + u] + ..., added in this
+	 * order; width is a multiple of MTL_STRIP, and start may be y.  The same numbers of
+	 * next will be wanted soon, of as many rows.
+	 */
+	void		(*add_rows) (int width, const float *start, int nrows, const float *const *rows,
+							 const float *const *next, Size column, float *y);
 
 	/* y[r] = sum_i gate[r, i] * experts[i][r] for vectors of width numbers */
 	void		(*mix) (int nrows, int width, int nexperts, Vectors gate, const Vectors *experts,
@@ -127,7 +136,7 @@ extern const Kernels mtl_portable_kernels;
 extern const Kernels mtl_avx2_kernels;
 extern const Kernels mtl_avx512_kernels;
 extern bool MtlLinearNarrowAvx2(int nrows, int ninputs, Vectors x,
-								int units, const float *weight, const float *bias, bool relu,
+								int units, const float *weight, Vectors start, bool relu,
 								float *y, Size y_stride);
 #endif
 

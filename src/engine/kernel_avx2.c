@@ -55,8 +55,8 @@ TileStrips(int nrows, int nstrips)
 }
 
 static bool
-Linear(int nrows, int ninputs, Vectors x, int nstrips, const float *weight, const float *bias,
-	   bool relu, float *y, Size y_stride)
+Linear(int nrows, int ninputs, Vectors x, int nstrips, const float *weight, Size strip_size,
+	   Vectors start, bool relu, float *y, Size y_stride)
 {
 	bool		finite = true;
 
@@ -65,10 +65,10 @@ Linear(int nrows, int ninputs, Vectors x, int nstrips, const float *weight, cons
 		int			strips = TileStrips(nrows, nstrips);
 
 		finite &= LinearStrips(tiles[strips], max_rows[strips], nrows, ninputs, x,
-							   weight, bias, relu, y, y_stride);
+							   weight, strip_size, start, relu, y, y_stride);
 		nstrips -= strips;
-		weight += (Size) strips * ninputs * MTL_STRIP;
-		bias += strips * MTL_STRIP;
+		weight += strips * strip_size;
+		start.numbers += strips * MTL_STRIP;
 		y += strips * MTL_STRIP;
 	}
 	return finite;
@@ -89,7 +89,7 @@ FirstNumbers(int n)
  */
 KERNEL_TARGET static pg_attribute_always_inline bool
 NarrowTile(const int nrows, const int nvectors, int ninputs, Vectors x, int units,
-		   const float *weight, const float *bias, bool relu, float *y, Size y_stride)
+		   const float *weight, Vectors start, bool relu, float *y, Size y_stride)
 {
 	const __m256i masks[2] = {FirstNumbers(units), FirstNumbers(units - LANES)};
 	Vector		sums[MAX_ROWS][2];
@@ -100,7 +100,7 @@ NarrowTile(const int nrows, const int nvectors, int ninputs, Vectors x, int unit
 	{
 		UNROLL
 		for (int v = 0; v < nvectors; v++)
-			sums[r][v] = VectorLoad(bias + v * LANES);
+			sums[r][v] = VectorLoad(start.numbers + r * start.stride + v * LANES);
 	}
 	for (int k = 0; k < ninputs; k++)
 	{
@@ -138,14 +138,15 @@ NarrowTile(const int nrows, const int nvectors, int ninputs, Vectors x, int unit
 #define NARROW_TILES(rows, vectors) \
 	for (; nrows >= (rows); nrows -= (rows)) \
 	{ \
-		finite &= NarrowTile(rows, vectors, ninputs, x, units, weight, bias, relu, y, y_stride); \
+		finite &= NarrowTile(rows, vectors, ninputs, x, units, weight, start, relu, y, y_stride); \
 		x.numbers += (rows) * x.stride; \
+		start.numbers += (rows) * start.stride; \
 		y += (rows) * y_stride; \
 	}
 
 KERNEL_TARGET bool
 MtlLinearNarrowAvx2(int nrows, int ninputs, Vectors x, int units,
-					const float *weight, const float *bias, bool relu, float *y, Size y_stride)
+					const float *weight, Vectors start, bool relu, float *y, Size y_stride)
 {
 	bool		finite = true;
 
@@ -168,6 +169,7 @@ const Kernels mtl_avx2_kernels = {
 	.linear = Linear,
 	.linear_narrow = MtlLinearNarrowAvx2,
 	.mix = Mix,
+	.add_rows = AddRows,
 	LOOP_KERNELS
 };
 

@@ -50,8 +50,8 @@ static const TileFunction tiles[][MAX_ROWS + 1] = {
 static const int max_rows[] = {0, 12, 12, 8, 6};
 
 static bool
-Linear(int nrows, int ninputs, Vectors x, int nstrips, const float *weight, const float *bias,
-	   bool relu, float *y, Size y_stride)
+Linear(int nrows, int ninputs, Vectors x, int nstrips, const float *weight, Size strip_size,
+	   Vectors start, bool relu, float *y, Size y_stride)
 {
 	bool		finite = true;
 
@@ -61,10 +61,10 @@ Linear(int nrows, int ninputs, Vectors x, int nstrips, const float *weight, cons
 		int			strips = nstrips == 5 ? 3 : Min(nstrips, MAX_STRIPS);
 
 		finite &= LinearStrips(tiles[strips], max_rows[strips], nrows, ninputs, x,
-							   weight, bias, relu, y, y_stride);
+							   weight, strip_size, start, relu, y, y_stride);
 		nstrips -= strips;
-		weight += (Size) strips * ninputs * MTL_STRIP;
-		bias += strips * MTL_STRIP;
+		weight += strips * strip_size;
+		start.numbers += strips * MTL_STRIP;
 		y += strips * MTL_STRIP;
 	}
 	return finite;
@@ -75,6 +75,7 @@ const Kernels mtl_avx512_kernels = {
 	.linear = Linear,
 	.linear_narrow = MtlLinearNarrowAvx2,
 	.mix = Mix,
+	.add_rows = AddRows,
 	LOOP_KERNELS
 };
 

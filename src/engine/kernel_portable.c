@@ -65,7 +65,7 @@ MultiplyAdd(float a, float b, float c)
  * this is inlined, or units is at most that of a strip.
  */
 static pg_attribute_always_inline bool
-LinearTile(int nrows, int units, int ninputs, Vectors x, const float *weight, const float *bias,
+LinearTile(int nrows, int units, int ninputs, Vectors x, const float *weight, Vectors start,
 		   bool relu, float *y, Size y_stride)
 {
 	float		sums[TILE_ROWS][MTL_STRIP];
@@ -73,7 +73,7 @@ LinearTile(int nrows, int units, int ninputs, Vectors x, const float *weight, co
 
 	for (int r = 0; r < nrows; r++)
 		for (int u = 0; u < units; u++)
-			sums[r][u] = bias[u];
+			sums[r][u] = start.numbers[r * start.stride + u];
 	for (int k = 0; k < ninputs; k++)
 		for (int r = 0; r < nrows; r++)
 		{
@@ -92,47 +92,45 @@ LinearTile(int nrows, int units, int ninputs, Vectors x, const float *weight, co
 }
 
 static pg_attribute_always_inline bool
-LinearRows(int nrows, int units, int ninputs, Vectors x, const float *weight, const float *bias,
+LinearRows(int nrows, int units, int ninputs, Vectors x, const float *weight, Vectors start,
 		   bool relu, float *y, Size y_stride)
 {
 	bool		finite = true;
-	int			r = 0;
+	int			rows;
 
-	for (; r + TILE_ROWS <= nrows; r += TILE_ROWS)
+	for (; nrows > 0; nrows -= rows)
 	{
-		Vectors		rows = {x.numbers + r * x.stride, x.stride};
-
-		finite &= LinearTile(TILE_ROWS, units, ninputs, rows, weight, bias, relu,
-							 y + r * y_stride, y_stride);
-	}
-	for (; r < nrows; r++)
-	{
-		Vectors		row = {x.numbers + r * x.stride, x.stride};
-
-		finite &= LinearTile(1, units, ninputs, row, weight, bias, relu,
-							 y + r * y_stride, y_stride);
+		rows = nrows >= TILE_ROWS ? TILE_ROWS : 1;
+		finite &= rows == TILE_ROWS ?
+			LinearTile(TILE_ROWS, units, ninputs, x, weight, start, relu, y, y_stride) :
+			LinearTile(1, units, ninputs, x, weight, start, relu, y, y_stride);
+		x.numbers += rows * x.stride;
+		start.numbers += rows * start.stride;
+		y += rows * y_stride;
 	}
 	return finite;
 }
 
 static bool
-Linear(int nrows, int ninputs, Vectors x, int nstrips, const float *weight, const float *bias,
-	   bool relu, float *y, Size y_stride)
+Linear(int nrows, int ninputs, Vectors x, int nstrips, const float *weight, Size strip_size,
+	   Vectors start, bool relu, float *y, Size y_stride)
 {
 	bool		finite = true;
 
 	for (int s = 0; s < nstrips; s++)
-		finite &= LinearRows(nrows, MTL_STRIP, ninputs, x,
-							 weight + (Size) s * ninputs * MTL_STRIP, bias + s * MTL_STRIP,
+	{
+		finite &= LinearRows(nrows, MTL_STRIP, ninputs, x, weight + s * strip_size, start,
 							 relu, y + s * MTL_STRIP, y_stride);
+		start.numbers += MTL_STRIP;
+	}
 	return finite;
 }
 
 static bool
-LinearNarrow(int nrows, int ninputs, Vectors x, int units, const float *weight, const float *bias,
+LinearNarrow(int nrows, int ninputs, Vectors x, int units, const float *weight, Vectors start,
 			 bool relu, float *y, Size y_stride)
 {
-	return LinearRows(nrows, units, ninputs, x, weight, bias, relu, y, y_stride);
+	return LinearRows(nrows, units, ninputs, x, weight, start, relu, y, y_stride);
 }
 
 /* Some numbers of one row's mix; width is a constant where this is inlined. */
@@ -170,9 +168,28 @@ Mix(int nrows, int width, int nexperts, Vectors gate, const Vectors *experts,
 	}
 }
 
+static void
+AddRows(int width, const float *start, int nrows, const float *const *rows,
+		const float *const *next, Size column, float *y)
+{
+	for (int begin = 0; begin < width; begin += MTL_STRIP)
+	{
+		float		sums[MTL_STRIP];
+
+		for (int u = 0; u < MTL_STRIP; u++)
+			sums[u] = start[begin + u];
+		for (int i = 0; i < nrows; i++)
+			for (int u = 0; u < MTL_STRIP; u++)
+				sums[u] += rows[i][column + begin + u];
+		for (int u = 0; u < MTL_STRIP; u++)
+			y[begin + u] = sums[u];
+	}
+}
+
 const Kernels mtl_portable_kernels = {
 	.linear = Linear,
 	.linear_narrow = LinearNarrow,
 	.mix = Mix,
+	.add_rows = AddRows,
 	LOOP_KERNELS
 };

@@ -23,17 +23,16 @@
 /* Complete: registers have no index. */
 #define UNROLL		_Pragma("GCC unroll 16")
 
-typedef bool (*TileFunction) (int ninputs, Vectors x, const float *weight, const float *bias,
-							  bool relu, float *y, Size y_stride);
+typedef bool (*TileFunction) (int ninputs, Vectors x, const float *weight, Size strip_size,
+							  Vectors start, bool relu, float *y, Size y_stride);
 
 /* ------------------------------------------------------------- linear maps */
 
 /* nrows and nstrips are constants where this is inlined. */
 KERNEL_TARGET static pg_attribute_always_inline bool
 Tile(const int nrows, const int nstrips, int ninputs, Vectors x,
-	 const float *weight, const float *bias, bool relu, float *y, Size y_stride)
+	 const float *weight, Size strip_size, Vectors start, bool relu, float *y, Size y_stride)
 {
-	const Size	strip_size = (Size) ninputs * MTL_STRIP;
 	Vector		sums[MAX_ROWS][MAX_STRIPS * VECTORS];
 	Vector		checks[MAX_STRIPS * VECTORS];
 
@@ -45,7 +44,7 @@ Tile(const int nrows, const int nstrips, int ninputs, Vectors x,
 	{
 		UNROLL
 		for (int v = 0; v < nstrips * VECTORS; v++)
-			sums[r][v] = VectorLoad(bias + v * LANES);
+			sums[r][v] = VectorLoad(start.numbers + r * start.stride + v * LANES);
 	}
 	for (int k = 0; k < ninputs; k++)
 	{
@@ -87,10 +86,10 @@ Tile(const int nrows, const int nstrips, int ninputs, Vectors x,
 
 #define DEFINE_TILE(nrows, nstrips) \
 KERNEL_TARGET static pg_noinline bool \
-Tile_##nrows##_##nstrips(int ninputs, Vectors x, const float *weight, const float *bias, \
-						 bool relu, float *y, Size y_stride) \
+Tile_##nrows##_##nstrips(int ninputs, Vectors x, const float *weight, Size strip_size, \
+						 Vectors start, bool relu, float *y, Size y_stride) \
 { \
-	return Tile(nrows, nstrips, ninputs, x, weight, bias, relu, y, y_stride); \
+	return Tile(nrows, nstrips, ninputs, x, weight, strip_size, start, relu, y, y_stride); \
 }
 
 /*
@@ -99,7 +98,7 @@ Tile_##nrows##_##nstrips(int ninputs, Vectors x, const float *weight, const floa
  */
 static bool
 LinearStrips(const TileFunction *tiles, int max_rows, int nrows, int ninputs, Vectors x,
-			 const float *weight, const float *bias, bool relu, float *y, Size y_stride)
+			 const float *weight, Size strip_size, Vectors start, bool relu, float *y, Size y_stride)
 {
 	bool		finite = true;
 
@@ -107,9 +106,10 @@ LinearStrips(const TileFunction *tiles, int max_rows, int nrows, int ninputs, Ve
 	{
 		int			rows = (nrows + left - 1) / left;
 
-		finite &= tiles[rows] (ninputs, x, weight, bias, relu, y, y_stride);
+		finite &= tiles[rows] (ninputs, x, weight, strip_size, start, relu, y, y_stride);
 		nrows -= rows;
 		x.numbers += rows * x.stride;
+		start.numbers += rows * start.stride;
 		y += rows * y_stride;
 	}
 	return finite;
@@ -169,6 +169,51 @@ Mix(int nrows, int width, int nexperts, Vectors gate, const Vectors *experts,
 			row_y[offset] = sum;
 		}
 	}
+}
+
+/* -------------------------------------------------------------- added rows */
+
+/* Some registers of a sum of rows; nvectors is a constant where this is inlined. */
+KERNEL_TARGET static pg_attribute_always_inline void
+AddTile(const int nvectors, const float *start, int nrows, const float *const *rows,
+		const float *const *next, Size column, float *y)
+{
+	Vector		sums[MAX_MIX_VECTORS];
+
+	UNROLL
+	for (int v = 0; v < nvectors; v++)
+		sums[v] = VectorLoad(start + v * LANES);
+	for (int i = 0; i < nrows; i++)
+	{
+		const float *row = rows[i] + column;
+		const float *ahead = next[i] + column;
+
+		UNROLL
+		for (int v = 0; v < nvectors; v++)
+		{
+			if (v % VECTORS == 0)
+				__builtin_prefetch(ahead + v * LANES, 0, 2);
+			sums[v] = VectorAdd(sums[v], VectorLoad(row + v * LANES));
+		}
+	}
+	UNROLL
+	for (int v = 0; v < nvectors; v++)
+		VectorStore(y + v * LANES, sums[v]);
+}
+
+#define ADD_TILES(nvectors) \
+	for (; u + (nvectors) * LANES <= width; u += (nvectors) * LANES) \
+		AddTile(nvectors, start + u, nrows, rows, next, column + u, y + u)
+
+KERNEL_TARGET static void
+AddRows(int width, const float *start, int nrows, const float *const *rows,
+		const float *const *next, Size column, float *y)
+{
+	int			u = 0;
+
+	ADD_TILES(MAX_MIX_VECTORS);
+	ADD_TILES(4);
+	ADD_TILES(VECTORS);
 }
 
 #endif							/* MTL_RANK_KERNEL_TILES_H */

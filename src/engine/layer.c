@@ -150,6 +150,16 @@ CompileLayer(Program *program, const GraphOp *op, CompiledLinear *linear, int co
 
 /* ------------------------------------------------------------------- run */
 
+static bool
+RunStepLinear(const Run *run, const Step *step, const CompiledLinear *linear, bool relu, float *y)
+{
+	if (linear->sums)
+		return RunSums(run, linear, step, relu, y, step->stride);
+	return RunLinear(run, linear, step->nruns, step->runs, step->narrow, relu,
+					 VectorsOf(run, run->program->ops[step->position].inputs[0]),
+					 0, linear->ninputs, NULL, y, step->stride);
+}
+
 /*
  * Numbers are checked before an activation, which could hide that one has left the
  * range: the sigmoid of infinity is 1.  The kernel has looked at all sums at once;
@@ -157,14 +167,12 @@ CompileLayer(Program *program, const GraphOp *op, CompiledLinear *linear, int co
  * be of a layer that nobody asked for, in a strip with one of those.
  */
 static void
-CheckSums(const Run *run, const Step *step, const CompiledLinear *linear, Vectors x, float *y)
+CheckSums(const Run *run, const Step *step, const CompiledLinear *linear, float *y)
 {
-	(void) RunLinear(run, linear, step->nruns, step->runs, step->narrow, false,
-					 x, y, step->stride);
+	(void) RunStepLinear(run, step, linear, false, y);
 	for (int i = 0; i < step->nlayers; i++)
 		CheckVectors(run, step->layers[i]);
-	(void) RunLinear(run, linear, step->nruns, step->runs, step->narrow, linear->relu,
-					 x, y, step->stride);
+	(void) RunStepLinear(run, step, linear, linear->relu, y);
 }
 
 /*
@@ -209,12 +217,18 @@ RunLayers(const Run *run, const Step *step)
 {
 	const CompiledOp *op = &run->program->ops[step->position];
 	const CompiledLinear *linear = op->u.layer->linear;
-	Vectors		x = VectorsOf(run, op->inputs[0]);
 	float	   *y = run->vectors + run->selection->places[step->position].offset * run->nrows;
 
-	if (!RunLinear(run, linear, step->nruns, step->runs, step->narrow, linear->relu,
-				   x, y, step->stride))
-		CheckSums(run, step, linear, x, y);
+	if (run->new_shares)
+	{
+		/* not whole yet: whoever goes on from them looks at the sums */
+		if (linear->sums)
+			(void) RunSums(run, linear, step, false, run->new_shares + step->share,
+						   run->selection->share_size);
+		return;
+	}
+	if (!RunStepLinear(run, step, linear, linear->relu, y))
+		CheckSums(run, step, linear, y);
 	for (int i = 0; i < step->nlayers; i++)
 		FinishLayer(run, step->layers[i], run->program->ops[step->layers[i]].u.layer);
 }

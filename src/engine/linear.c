@@ -31,7 +31,7 @@ LinearHasRest(const CompiledLinear *linear)
 }
 
 CompiledLinear *
-CreateLinear(Program *program, int ninputs, int units, bool relu)
+CreateLinear(Program *program, int ninputs, int units, bool relu, CompiledSums *sums)
 {
 	CompiledLinear *linear = ProgramAlloc(program, sizeof(CompiledLinear));
 	int			padded = TYPEALIGN(MTL_STRIP, units);
@@ -43,6 +43,9 @@ CreateLinear(Program *program, int ninputs, int units, bool relu)
 	linear->bias = BulkAlloc(program->bulk, sizeof(float) * padded);
 	if (BulkWantsContent(program->bulk))
 		memset(linear->bias, 0, sizeof(float) * padded);
+	linear->sums = sums;
+	if (sums)
+		CreateFolded(program, linear);
 	return linear;
 }
 
@@ -64,42 +67,82 @@ RoundFolded(double value, const char *layer)
 }
 
 /*
- * Units of one strip, or of the narrow rest, so that reading and writing both go along
+ * Weights of a tensor for ninputs columns of it, those named or all from the first on.
+ */
+typedef struct WeightSource
+{
+	const Tensor *weight;
+	const double *scales;
+	const char *name;
+	int			ninputs;
+	const int  *columns;
+	int			first;
+} WeightSource;
+
+/*
+ * Some units of one strip, width numbers wide, so that reading and writing both go along
  * memory.
  */
 static void
-FillStrip(CompiledLinear *linear, int column, const Tensor *weight, int unit, int nunits,
-		  const double *scales, const char *name)
+FillStrip(const WeightSource *source, int unit, int nunits, int width, float *packed)
 {
-	int			strip = column / MTL_STRIP;
-	int			width = Min(linear->units - strip * MTL_STRIP, MTL_STRIP);
-	float	   *packed = linear->weight + (Size) strip * MTL_STRIP * linear->ninputs +
-		column % MTL_STRIP;
+	int64		row_size = source->weight->dims[1];
 
-	for (int k = 0; k < linear->ninputs; k++, packed += width)
+	for (int k = 0; k < source->ninputs; k++, packed += width)
+	{
+		int64		column = source->columns ? source->columns[k] : source->first + k;
+
 		for (int u = 0; u < nunits; u++)
 		{
-			float		number = TensorFloat(weight, (int64) (unit + u) * linear->ninputs + k);
+			float		number = TensorFloat(source->weight, (unit + u) * row_size + column);
 
-			packed[u] = scales ? RoundFolded(number * scales[unit + u], name) : number;
+			packed[u] = source->scales ?
+				RoundFolded(number * source->scales[unit + u], source->name) : number;
 		}
+	}
+}
+
+/*
+ * Units of a layer whose first is the map's unit column; the last strip is as wide as
+ * the map's rest is, or full.
+ */
+static void
+FillStrips(const CompiledLinear *linear, int column, const WeightSource *source, bool full,
+		   float *packed)
+{
+	int			units = source->weight->dims[0];
+	int			nunits;
+
+	for (int u = 0; u < units; u += nunits)
+	{
+		int			strip = (column + u) / MTL_STRIP;
+		int			place = (column + u) % MTL_STRIP;
+		int			width = full ? MTL_STRIP : Min(linear->units - strip * MTL_STRIP, MTL_STRIP);
+
+		CHECK_FOR_INTERRUPTS();
+		nunits = Min(units - u, MTL_STRIP - place);
+		FillStrip(source, u, nunits, width,
+				  packed + (Size) strip * MTL_STRIP * source->ninputs + place);
+	}
 }
 
 void
 FillLinear(CompiledLinear *linear, int column, const Tensor *weight,
 		   const double *scales, const double *biases, const char *name)
 {
-	int			units = weight->dims[0];
-	int			nunits;
+	const CompiledSums *sums = linear->sums;
+	WeightSource source = {weight, scales, name, linear->ninputs, sums ? sums->columns : NULL, 0};
 
-	Assert(weight->dims[1] == linear->ninputs && column + units <= linear->units);
-	for (int u = 0; u < units; u += nunits)
+	Assert(column + weight->dims[0] <= linear->units);
+	FillStrips(linear, column, &source, false, linear->weight);
+	for (int i = 0; sums && i < sums->nfolded; i++)
 	{
-		CHECK_FOR_INTERRUPTS();
-		nunits = Min(units - u, MTL_STRIP - (column + u) % MTL_STRIP);
-		FillStrip(linear, column + u, weight, u, nunits, scales, name);
+		const CompiledField *field = &sums->input->fields[sums->folded[i]];
+		WeightSource slice = {weight, scales, name, field->dim, NULL, field->x_offset};
+
+		FillStrips(linear, column, &slice, true, linear->fold_weights[i]);
 	}
-	for (int u = 0; biases && u < units; u++)
+	for (int u = 0; biases && u < weight->dims[0]; u++)
 		linear->bias[column + u] = RoundFolded(biases[u], name);
 }
 
@@ -107,29 +150,43 @@ FillLinear(CompiledLinear *linear, int column, const Tensor *weight,
 
 bool
 RunLinear(const Run *run, const CompiledLinear *linear, int nruns, const StripRun *runs,
-		  bool narrow, bool relu, Vectors x, float *y, Size y_stride)
+		  bool narrow, bool relu, Vectors x, int begin, int end, const Vectors *start,
+		  float *y, Size y_stride)
 {
 	const Kernels *kernels = run->kernels;
 	int64		strip_size = (int64) linear->ninputs * MTL_STRIP;
-	int64		most = INTERRUPT_COST / (strip_size * run->nrows);
+	int			ninputs = end - begin;
+	int64		most = INTERRUPT_COST / Max((int64) ninputs * MTL_STRIP * run->nrows, 1);
 	int			step = Max(most, 1) * CALL_STRIPS;
+	int			rest = LinearStrips(linear);
 	bool		finite = true;
+	const float *first = y;
 
+	x.numbers += begin;
 	for (int i = 0; i < nruns; i++)
 		for (int strip = runs[i].begin; strip < runs[i].end; strip += step)
 		{
 			int			nstrips = Min(step, runs[i].end - strip);
+			Vectors		sums = {linear->bias + strip * MTL_STRIP, 0};
 
 			CHECK_FOR_INTERRUPTS();
-			finite &= kernels->linear(run->nrows, linear->ninputs, x, nstrips,
-									  linear->weight + strip * strip_size,
-									  linear->bias + strip * MTL_STRIP, relu, y, y_stride);
+			if (start)
+				sums = (Vectors) {start->numbers + (y - first), start->stride};
+			finite &= kernels->linear(run->nrows, ninputs, x, nstrips,
+									  linear->weight + strip * strip_size + begin * MTL_STRIP,
+									  strip_size, sums, relu, y, y_stride);
 			y += nstrips * MTL_STRIP;
 		}
 	if (narrow)
-		finite &= kernels->linear_narrow(run->nrows, linear->ninputs, x, linear->units % MTL_STRIP,
-										 linear->weight + LinearStrips(linear) * strip_size,
-										 linear->bias + LinearStrips(linear) * MTL_STRIP,
-										 relu, y, y_stride);
+	{
+		int			units = linear->units % MTL_STRIP;
+		Vectors		sums = {linear->bias + rest * MTL_STRIP, 0};
+
+		if (start)
+			sums = (Vectors) {start->numbers + (y - first), start->stride};
+		finite &= kernels->linear_narrow(run->nrows, ninputs, x, units,
+										 linear->weight + rest * strip_size + begin * units,
+										 sums, relu, y, y_stride);
+	}
 	return finite;
 }

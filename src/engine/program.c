@@ -49,6 +49,7 @@ CompileOp(Program *program, const Graph *graph, const GraphOp *op, CompiledOp *c
 	switch (op->kind)
 	{
 		case OP_INPUT:
+			program->input = compiled - program->ops;
 			compiled->u.input = CompileInput(program, graph->layout, op);
 			break;
 		case OP_LAYER:

@@ -8,6 +8,7 @@
 #ifndef MTL_RANK_PROGRAM_H
 #define MTL_RANK_PROGRAM_H
 
+#include "compat.h"
 #include "engine/engine.h"
 #include "engine/kernel.h"
 #include "model/bulk.h"
@@ -42,6 +43,9 @@ typedef struct CompiledActivation
 /*
  * A linear map, with relu or without.  It may hold the units of several layers, side
  * by side: those that read the same vectors, wherever they are applied.
+ *
+ * One that reads x alone takes its terms as the program's sums say: its inputs are the
+ * columns of x that these have, and tables are added in place of the others.
  */
 typedef struct CompiledLinear
 {
@@ -50,6 +54,9 @@ typedef struct CompiledLinear
 	bool		relu;
 	float	   *weight;			/* strips, then narrow what is left; see kernel.h */
 	float	   *bias;			/* of full strips, zeros where there is none */
+	struct CompiledSums *sums;	/* NULL: it reads its vectors as they are */
+	float	  **folded;			/* by folded field of sums: (rows, units of full strips) */
+	float	  **fold_weights;	/* during compilation: by folded field, all in strips */
 } CompiledLinear;
 
 typedef struct CompiledLayer
@@ -79,6 +86,8 @@ typedef struct CompiledField
 	int			rows;
 	int			dim;
 	float	   *table;
+	bool		context;		/* see CompiledSums */
+	bool		folded;
 
 	/* sequence */
 	int			max_length;
@@ -98,18 +107,69 @@ typedef struct CompiledCopy
 	int			width;
 } CompiledCopy;
 
+/* A field, and where its vector goes. */
+typedef struct FieldPlace
+{
+	int			field;
+	int			offset;
+} FieldPlace;
+
+/* How the vectors of some fields come from encoded rows to their places. */
+typedef struct Gathering
+{
+	int			ncopies;
+	CompiledCopy *copies;
+	int			nsparse;
+	FieldPlace *sparse;
+	int			nothers;
+	FieldPlace *others;			/* sequences, and dense ones with a matrix */
+} Gathering;
+
 typedef struct CompiledInput
 {
 	int			nfields;
 	CompiledField *fields;		/* in declared order */
-	int			ncopies;
-	CompiledCopy *copies;
-	int			nsparse;
-	int		   *sparse;			/* the sparse ones of fields */
 	int			nfloats;		/* of an encoded row */
 	int			nids;
+	Gathering	x;
 	bool		direct;			/* x is the floats of an encoded row */
+	struct CompiledSums *sums;	/* NULL: no layer reads x alone */
 } CompiledInput;
+
+/*
+ * Layers that read x alone take the features in an order of their own, so that what a
+ * context adds to their sums is a beginning that many rows can share: those that the
+ * contract declares as context, and then the others; of each, first the folded ones,
+ * whose tables hold the sums themselves (a row of the embedding times its slice of the
+ * weights), and then the inputs, which are multiplied.
+ */
+typedef struct SumsPart
+{
+	int			folded_end;		/* positions in folded */
+	int			inputs_end;		/* columns of the inputs */
+	Gathering	inputs;
+} SumsPart;
+
+#define SUMS_PARTS 2
+
+/* How far sums have come: so many folded features, and so many inputs, are in them. */
+typedef struct SumsCut
+{
+	int			folded;
+	int			inputs;
+} SumsCut;
+
+typedef struct CompiledSums
+{
+	const CompiledInput *input;
+	int		   *order;			/* all fields */
+	int			nfolded;
+	int		   *folded;			/* fields */
+	int			ninputs;
+	int		   *columns;		/* of x, by input */
+	bool		same;			/* the inputs are x as it is */
+	SumsPart	parts[SUMS_PARTS];
+} CompiledSums;
 
 typedef struct CompiledOp
 {
@@ -147,6 +207,7 @@ struct Program
 	int			nops;
 	CompiledOp *ops;
 	int			ngroups;		/* of layers */
+	int			input;			/* position of OP_INPUT */
 	int			nfloats;		/* of an encoded row */
 	int			nids;
 	int			ntemporary;		/* doubles that any of its operations works in */
@@ -170,6 +231,7 @@ typedef struct Step
 	StripRun   *runs;			/* strips that hold a unit of these layers */
 	bool		narrow;			/* so does the narrow rest */
 	Size		stride;			/* of their vectors */
+	Size		share;			/* layers with sums: where theirs begin in a context's share */
 } Step;
 
 /*
@@ -198,7 +260,10 @@ struct Selection
 	int			block;			/* rows that are computed together */
 	int			nfloats;		/* of an encoded row */
 	int			nids;
-	Place	   *places;			/* by position in the program */
+	bool		reads_x;		/* as it is: other than as inputs of sums */
+	bool		reads_inputs;	/* of sums */
+	Size		share_size;		/* numbers of what a context adds to all sums */
+	Place	   *places;			/* by position in the program; the last is that of inputs */
 };
 
 /* What the operations of one ProgramRun() share, for one block of rows. */
@@ -212,6 +277,13 @@ typedef struct Run
 	const int32 *ids;
 	double	   *temporary;
 	float	   *vectors;
+
+	/* the sums that are taken: from where shares have come, or the beginning, to where */
+	SumsCut		from;
+	SumsCut		to;
+	const float *shares;		/* share_size numbers for each context; NULL: none */
+	const int16 *contexts;		/* by row; NULL: all have the first */
+	float	   *new_shares;		/* with which the run ends; NULL: it makes none */
 } Run;
 
 /* program.c: memory of the program, zeroed; numbers are in the bulk */
@@ -222,22 +294,55 @@ extern void ProgramNeedRowTemporary(Program *program, int n);
 
 /* gather.c */
 extern CompiledInput *CompileInput(Program *program, const InputLayout *layout, const GraphOp *op);
-extern void RunInput(const Run *run, const CompiledOp *op, float *x);
+extern void CompileGathering(Program *program, const CompiledInput *input, int nplaces,
+							 const FieldPlace *places, Gathering *gathering);
+extern void RunGathering(const Run *run, const CompiledInput *input, const Gathering *gathering,
+						 float *x, Size x_stride);
+
+/* A row of the field's table; NULL for MTL_ZERO_ROW. */
+static inline const float *
+FieldRow(const CompiledField *field, const float *table, Size stride, int32 id)
+{
+	if (id == MTL_ZERO_ROW)
+		return NULL;
+	if (id < 0 || id >= field->rows)
+		elog(ERROR, "feature \"%s\" is encoded as row %d of a table of %d rows",
+			 field->name, id, field->rows);
+	return table + (Size) id * stride;
+}
+
+/*
+ * sums.c.  CompileSums decides what is folded, for maps with so many units in full
+ * strips; weights are the bytes of their layers.  FoldTables fills the tables of a map
+ * when all its layers are there.  RunInput makes x and the inputs of sums, as far as
+ * they are read; RunSums is RunLinear for a map with sums.
+ */
+extern void CompileSums(Program *program, int64 units, int64 weights);
+extern SumsCut SumsAfter(const CompiledSums *sums, int nfields);
+extern void CreateFolded(Program *program, CompiledLinear *linear);
+extern void FoldTables(CompiledLinear *linear);
+extern void RunInput(const Run *run, const CompiledOp *op);
+extern bool RunSums(const Run *run, const CompiledLinear *linear, const Step *step, bool relu,
+					float *y, Size y_stride);
 
 /*
  * linear.c.  A map is made with its sizes and then filled with layers, each of them
  * (units, ninputs) times the scales of its units if there are some; biases may be
  * NULL, and name is for errors.  RunLinear computes some strips, and the narrow rest
  * if asked to, for all rows of the run: the first into y, the others beside it.  It
- * says whether all sums are finite, which relu can hide.
+ * takes the inputs from begin to end; sums start with the bias, or with the numbers of
+ * start, which lie as those of y.  It says whether all sums are finite, which relu can
+ * hide.
  */
-extern CompiledLinear *CreateLinear(Program *program, int ninputs, int units, bool relu);
+extern CompiledLinear *CreateLinear(Program *program, int ninputs, int units, bool relu,
+									CompiledSums *sums);
 extern void FillLinear(CompiledLinear *linear, int column, const Tensor *weight,
 					   const double *scales, const double *biases, const char *name);
 extern int	LinearStrips(const CompiledLinear *linear);
 extern bool LinearHasRest(const CompiledLinear *linear);
 extern bool RunLinear(const Run *run, const CompiledLinear *linear, int nruns, const StripRun *runs,
-					  bool narrow, bool relu, Vectors x, float *y, Size y_stride);
+					  bool narrow, bool relu, Vectors x, int begin, int end, const Vectors *start,
+					  float *y, Size y_stride);
 
 /* fusion.c */
 extern void CompileLayers(Program *program, const Graph *graph);
@@ -267,8 +372,9 @@ extern void RunProduct(const Run *run, const CompiledOp *op, float *y);
 extern void RunDot(const Run *run, const CompiledOp *op, float *y);
 extern void RunSlices(const Run *run, const CompiledOp *op, float *y);
 
-/* run.c: error that names the operation, or feature, of a number that is not finite */
+/* run.c: errors that name the operation, or feature, of a number that is not finite */
 extern void CheckVectors(const Run *run, int position);
+extern MTL_NORETURN void ReportOutOfRange(const CompiledOp *op, int u);
 
 /* Where the vectors of an operation are. */
 static inline Vectors
@@ -280,6 +386,15 @@ VectorsOf(const Run *run, int position)
 	if (!place->encoded)
 		vectors.numbers = run->vectors + place->offset * run->nrows + place->column;
 	return vectors;
+}
+
+/* Where the inputs of sums are, if they are not x. */
+static inline Vectors
+InputsOfSums(const Run *run)
+{
+	const Place *place = &run->selection->places[run->program->nops];
+
+	return (Vectors) {run->vectors + place->offset * run->nrows, place->stride};
 }
 
 /* Doubles at the beginning of scratch for a block of nrows rows. */

@@ -13,7 +13,7 @@
 /*
  * Says what number u of an operation's vector belongs to.
  */
-static void
+void
 ReportOutOfRange(const CompiledOp *op, int u)
 {
 	const char *kind = OpKindName(op->kind);
@@ -63,10 +63,8 @@ RunOp(const Run *run, const CompiledOp *op, float *y)
 	switch (op->kind)
 	{
 		case OP_INPUT:
-			RunInput(run, op, y);
-			break;
 		case OP_LAYER:
-			break;				/* see RunLayers() */
+			break;				/* see RunInput(), RunLayers() */
 		case OP_SOFTMAX:
 			RunSoftmax(run, op, y);
 			break;
@@ -105,8 +103,13 @@ RunStep(const Run *run, const Step *step)
 		RunLayers(run, step);
 		return;
 	}
-	if (run->selection->places[step->position].encoded)
-		return;					/* x is there, and finite */
+	if (op->kind == OP_INPUT)
+	{
+		RunInput(run, op);
+		return;
+	}
+	if (run->new_shares)
+		return;
 	RunOp(run, op, (float *) VectorsOf(run, step->position).numbers);
 	/* a softmax is between 0 and 1 */
 	if (op->kind != OP_SOFTMAX)
@@ -133,37 +136,91 @@ CopyResults(const Run *run, int begin, const float **results)
 	}
 }
 
-void
-ProgramRun(const Program *program, const Selection *selection, int nrows,
-		   const float *floats, const int32 *ids, void *scratch, const float **results)
+/*
+ * The beginning of a run over up to nrows rows: its place in scratch.
+ */
+static Run
+BeginRun(const Program *program, const Selection *selection, int nrows, void *scratch)
 {
 	int			block = Min(nrows, selection->block);
-	double	   *temporary = (double *) TYPEALIGN(VECTOR_ALIGNMENT, scratch);
-	float	   *vectors = (float *) TYPEALIGN(VECTOR_ALIGNMENT,
-											  temporary + SelectionTemporary(selection, block));
-	float	   *result = vectors + selection->row_size * block;
+	const CompiledSums *sums = program->ops[program->input].u.input->sums;
 	Run			run = {
 		.program = program,
 		.selection = selection,
-		.kernels = ChooseKernels(),
-		.temporary = temporary,
-		.vectors = vectors
+		.kernels = ChooseKernels()
 	};
 
 	Assert(nrows >= 1 && nrows <= MTL_MAX_BATCH);
 
+	run.temporary = (double *) TYPEALIGN(VECTOR_ALIGNMENT, scratch);
+	run.vectors = (float *) TYPEALIGN(VECTOR_ALIGNMENT,
+									  run.temporary + SelectionTemporary(selection, block));
+	if (sums)
+		run.to = (SumsCut) {sums->nfolded, sums->ninputs};
+	return run;
+}
+
+/*
+ * The rows of the next block; returns where the one after it begins.
+ */
+static int
+NextBlock(Run *run, int begin, int nrows, const float *floats, const int32 *ids)
+{
+	run->nrows = Min(run->selection->block, nrows - begin);
+	run->floats = floats + (Size) begin * run->selection->nfloats;
+	run->ids = ids + (Size) begin * run->selection->nids;
+	return begin + run->nrows;
+}
+
+void
+ProgramRun(const Program *program, const Selection *selection, int nrows,
+		   const float *floats, const int32 *ids, const ContextShares *contexts,
+		   void *scratch, const float **results)
+{
+	Run			run = BeginRun(program, selection, nrows, scratch);
+	float	   *result = run.vectors + selection->row_size * Min(nrows, selection->block);
+	int			next;
+
+	if (contexts)
+	{
+		run.from = SumsAfter(program->ops[program->input].u.input->sums, contexts->nfields);
+		run.shares = contexts->shares;
+	}
 	for (int i = 0; i < selection->nresults; i++)
 	{
 		results[i] = result;
 		result += (Size) nrows * program->ops[selection->results[i]].width;
 	}
-	for (int begin = 0; begin < nrows; begin += block)
+	for (int begin = 0; begin < nrows; begin = next)
 	{
-		run.nrows = Min(block, nrows - begin);
-		run.floats = floats + (Size) begin * selection->nfloats;
-		run.ids = ids + (Size) begin * selection->nids;
+		next = NextBlock(&run, begin, nrows, floats, ids);
+		if (contexts && contexts->of_row)
+			run.contexts = contexts->of_row + begin;
 		for (int i = 0; i < selection->nsteps; i++)
 			RunStep(&run, &selection->steps[i]);
 		CopyResults(&run, begin, results);
+	}
+}
+
+Size
+SelectionShareSize(const Selection *selection)
+{
+	return sizeof(float) * selection->share_size;
+}
+
+void
+ProgramRunContexts(const Program *program, const Selection *selection, int nfields, int nrows,
+				   const float *floats, const int32 *ids, void *scratch, float *shares)
+{
+	Run			run = BeginRun(program, selection, nrows, scratch);
+	int			next;
+
+	run.to = SumsAfter(program->ops[program->input].u.input->sums, nfields);
+	for (int begin = 0; begin < nrows; begin = next)
+	{
+		next = NextBlock(&run, begin, nrows, floats, ids);
+		run.new_shares = shares + (Size) begin * selection->share_size;
+		for (int i = 0; i < selection->nsteps; i++)
+			RunStep(&run, &selection->steps[i]);
 	}
 }

@@ -223,6 +223,61 @@ SelectStrips(const Program *program, Selection *selection, Step *step)
 }
 
 /*
+ * Says how the selected operations read the features: as x, or as inputs of sums, which
+ * have a place of their own if they are not the same.
+ */
+static void
+FindInputReaders(const Program *program, Selection *selection, const int *last_readers)
+{
+	const CompiledSums *sums = program->ops[program->input].u.input->sums;
+	bool		same = sums && sums->same;
+
+	selection->reads_x = last_readers[program->input] == program->nops;
+	for (int i = 0; i < program->nops; i++)
+	{
+		const CompiledOp *op = &program->ops[i];
+		bool		in_sums = op->kind == OP_LAYER && op->u.layer->linear->sums;
+
+		for (int k = 0; last_readers[i] >= 0 && k < op->ninputs; k++)
+		{
+			if (op->inputs[k] != program->input)
+				continue;
+			if (in_sums && !same)
+				selection->reads_inputs = true;
+			else
+				selection->reads_x = true;
+		}
+	}
+}
+
+static void
+PlaceInput(const Program *program, Selection *selection, Places *places)
+{
+	const CompiledOp *op = &program->ops[program->input];
+	Place	   *x = &selection->places[program->input];
+	Place	   *inputs = &selection->places[program->nops];
+
+	x->stride = op->width;
+	x->encoded = op->u.input->direct;
+	if (selection->reads_x && !x->encoded)
+		TakePlace(places, program->input, op->width);
+	if (selection->reads_inputs)
+	{
+		inputs->stride = op->u.input->sums->ninputs;
+		TakePlace(places, program->nops, inputs->stride);
+	}
+}
+
+static void
+LeaveInput(const Program *program, const Selection *selection, Places *places)
+{
+	if (selection->reads_x && !selection->places[program->input].encoded)
+		FreePlace(places, program->input, program->ops[program->input].width);
+	if (selection->reads_inputs)
+		FreePlace(places, program->nops, selection->places[program->nops].stride);
+}
+
+/*
  * Takes the place of what a step computes; layers have theirs in common.
  */
 static void
@@ -230,15 +285,23 @@ PlaceStep(const Program *program, Selection *selection, Places *places, Step *st
 {
 	const CompiledOp *op = &program->ops[step->position];
 
+	if (op->kind == OP_INPUT)
+	{
+		PlaceInput(program, selection, places);
+		return;
+	}
 	if (step->nlayers == 0)
 	{
 		places->places[step->position].stride = op->width;
-		places->places[step->position].encoded = op->kind == OP_INPUT && op->u.input->direct;
-		if (!places->places[step->position].encoded)
-			TakePlace(places, step->position, op->width);
+		TakePlace(places, step->position, op->width);
 		return;
 	}
 	SelectStrips(program, selection, step);
+	if (op->u.layer->linear->sums)
+	{
+		step->share = selection->share_size;
+		selection->share_size += step->stride;
+	}
 	TakePlace(places, step->position, step->stride);
 	for (int i = 1; i < step->nlayers; i++)
 		places->places[step->layers[i]].offset = places->places[step->position].offset;
@@ -254,9 +317,9 @@ LeavePlace(const Program *program, const Selection *selection, Places *places, G
 {
 	const CompiledOp *op = &program->ops[position];
 
-	if (places->places[position].encoded)
-		return;
-	if (op->kind != OP_LAYER)
+	if (op->kind == OP_INPUT)
+		LeaveInput(program, selection, places);
+	else if (op->kind != OP_LAYER)
 		FreePlace(places, position, op->width);
 	else if (--groups[op->group].nlive == 0)
 	{
@@ -276,7 +339,7 @@ PlaceVectors(const Program *program, Selection *selection, int *last_readers, Gr
 	Places		places = {0};
 
 	places.places = selection->places;
-	places.next_free = palloc(sizeof(int) * program->nops);
+	places.next_free = palloc(sizeof(int) * (program->nops + 1));
 	for (int i = 0; i < PLACE_CLASSES; i++)
 		places.free[i] = -1;
 
@@ -329,7 +392,8 @@ ProgramSelect(const Program *program, int nops, const int *ops)
 	selection->row_temporary = program->row_temporary;
 	selection->nfloats = program->nfloats;
 	selection->nids = program->nids;
-	selection->places = palloc0(sizeof(Place) * program->nops);
+	selection->places = palloc0(sizeof(Place) * (program->nops + 1));
+	FindInputReaders(program, selection, last_readers);
 	MakeSteps(program, selection, last_readers, groups);
 	PlaceVectors(program, selection, last_readers, groups);
 	selection->block = BlockRows(selection);

@@ -38,7 +38,7 @@ EncodeJsonb(const Encoder *encoder, Jsonb *row, float *floats, int32 *ids)
 				 errmsg("jsonb features are %s, expected an object with one key per feature",
 						JB_ROOT_IS_SCALAR(row) ? "a scalar" : "an array"),
 				 errhint("Use jsonb_build_object() or to_jsonb() of a row, or pass an SQL array of numbers.")));
-	EncodeSlots(encoder, ReadJsonbSlot, &row->root, floats, ids);
+	EncodeSlots(encoder, NULL, ReadJsonbSlot, &row->root, floats, ids);
 }
 
 static void

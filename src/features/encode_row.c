@@ -51,6 +51,7 @@ typedef struct RowSource
 	MemoryContext map_context;
 	RowType		rows[MAX_ROWS];
 	SlotColumn *columns;		/* by slot */
+	bool		reads_both;		/* a feature takes columns of both rows */
 
 	/* of the current rows */
 	const Datum *values[MAX_ROWS];
@@ -182,6 +183,27 @@ UseRowType(RowType *type, HeapTupleHeader row)
 }
 
 /*
+ * Finds the features that take no column of the second row, and whether one takes
+ * columns of both.
+ */
+static void
+FindFeaturesOfFirst(RowSource *source)
+{
+	const Encoder *encoder = source->source.encoder;
+
+	source->source.of_first = palloc(sizeof(bool) * encoder->nfeatures);
+	memset(source->source.of_first, true, sizeof(bool) * encoder->nfeatures);
+	for (int i = 0; i < encoder->nslots; i++)
+		if (source->columns[i].column >= 0 && source->columns[i].row > 0)
+			source->source.of_first[encoder->slots[i].feature] = false;
+	source->reads_both = false;
+	for (int i = 0; i < encoder->nslots; i++)
+		if (source->columns[i].column >= 0 && source->columns[i].row == 0 &&
+			!source->source.of_first[encoder->slots[i].feature])
+			source->reads_both = true;
+}
+
+/*
  * Makes the map; rows are NULL if columns are given.
  */
 static void
@@ -214,8 +236,10 @@ BuildMap(RowSource *source, HeapTupleHeader *rows)
 				 errhint("Each column that the model reads must be in one row, once: rename or leave out the other.")));
 	CheckMissingColumns(source);
 	InitReaders(source);
+	FindFeaturesOfFirst(source);
 
 	MemoryContextSwitchTo(old_context);
+	source->source.map++;
 	source->ready = true;
 }
 
@@ -294,7 +318,23 @@ EncodeRow(FeatureSource *base, Datum row, Datum second_row, float *floats, int32
 		BuildMap(source, rows);
 	for (int i = 0; i < source->nrows; i++)
 		DeformRow(source, i, rows[i]);
-	EncodeSlots(base->encoder, ReadRowSlot, source, floats, ids);
+	EncodeSlots(base->encoder, NULL, ReadRowSlot, source, floats, ids);
+}
+
+static bool
+EncodeSecondRow(FeatureSource *base, Datum row, Datum second_row, float *floats, int32 *ids)
+{
+	RowSource  *source = (RowSource *) base;
+	HeapTupleHeader rows[MAX_ROWS] = {DatumGetHeapTupleHeader(row), DatumGetHeapTupleHeader(second_row)};
+
+	Assert(source->nrows == 2);
+	if (!MapFits(source, rows))
+		return false;
+	if (source->reads_both)
+		DeformRow(source, 0, rows[0]);
+	DeformRow(source, 1, rows[1]);
+	EncodeSlots(base->encoder, base->of_first, ReadRowSlot, source, floats, ids);
+	return true;
 }
 
 FeatureSource *
@@ -304,6 +344,7 @@ RowSourceCreate(const Encoder *encoder, MemoryContext context, int nrows)
 
 	source->source.encoder = encoder;
 	source->source.encode = EncodeRow;
+	source->source.encode_second = EncodeSecondRow;
 	source->nrows = nrows;
 	source->map_context = AllocSetContextCreate(context, "mtl_rank column map", ALLOCSET_SMALL_SIZES);
 	return &source->source;
@@ -318,7 +359,7 @@ EncodeColumns(FeatureSource *base, const Datum *values, const bool *nulls, float
 		BuildMap(source, NULL);
 	source->values[0] = values;
 	source->nulls[0] = nulls;
-	EncodeSlots(base->encoder, ReadRowSlot, source, floats, ids);
+	EncodeSlots(base->encoder, NULL, ReadRowSlot, source, floats, ids);
 }
 
 FeatureSource *

@@ -221,7 +221,8 @@ MissingError(List *missing)
 }
 
 void
-EncodeSlots(const Encoder *encoder, ReadSlot read, void *form, float *floats, int32 *ids)
+EncodeSlots(const Encoder *encoder, const bool *there, ReadSlot read, void *form,
+			float *floats, int32 *ids)
 {
 	SlotEncoding encoding = {encoder, read, form, floats, ids, NIL};
 
@@ -229,6 +230,8 @@ EncodeSlots(const Encoder *encoder, ReadSlot read, void *form, float *floats, in
 	{
 		const FeatureEncoder *feature = &encoder->features[i];
 
+		if (there && there[i])
+			continue;
 		switch (feature->feature->kind)
 		{
 			case FEATURE_DENSE:

@@ -184,3 +184,21 @@ FeatureSourceEncodeColumns(FeatureSource *source, const Datum *values, const boo
 {
 	EncodeColumns(source, values, nulls, floats, ids);
 }
+
+bool
+FeatureSourceEncodeSecond(FeatureSource *source, Datum row, Datum second_row, float *floats, int32 *ids)
+{
+	return source->encode_second(source, row, second_row, floats, ids);
+}
+
+uint32
+FeatureSourceMap(const FeatureSource *source)
+{
+	return source->map;
+}
+
+const bool *
+FeatureSourceOfFirst(const FeatureSource *source)
+{
+	return source->of_first;
+}

@@ -58,6 +58,19 @@ extern void FeatureSourceEncode(FeatureSource *source, Datum row, Datum second_r
 extern void FeatureSourceEncodeColumns(FeatureSource *source, const Datum *values, const bool *nulls,
 									   float *floats, int32 *ids);
 
+/*
+ * Two rows: encodes what the second brings into an encoded row that has the features of
+ * the first alone already, from FeatureSourceEncode() with an equal first row.  False,
+ * and nothing is written, unless the columns are still found in the same places.
+ * FeatureSourceMap() is a number that changes when those do, 0 before the first row;
+ * FeatureSourceOfFirst() says which features, in declared order, take no column of the
+ * second row.
+ */
+extern bool FeatureSourceEncodeSecond(FeatureSource *source, Datum row, Datum second_row,
+									  float *floats, int32 *ids);
+extern uint32 FeatureSourceMap(const FeatureSource *source);
+extern const bool *FeatureSourceOfFirst(const FeatureSource *source);
+
 /* Numbers that a feature takes in the array form. */
 extern int	ArrayPlaces(const Feature *feature);
 

@@ -61,6 +61,12 @@ struct FeatureSource
 	const Encoder *encoder;
 	void		(*encode) (FeatureSource *source, Datum row, Datum second_row,
 						   float *floats, int32 *ids);
+
+	/* two rows; see FeatureSourceEncodeSecond() */
+	bool		(*encode_second) (FeatureSource *source, Datum row, Datum second_row,
+								  float *floats, int32 *ids);
+	uint32		map;
+	bool	   *of_first;
 };
 
 /* ------------------------------------------------------- kinds of features */
@@ -128,8 +134,11 @@ typedef struct SlotContent
 /* Reads one slot of the row that form stands for. */
 typedef void (*ReadSlot) (void *form, const Slot *slot, SlotContent *content);
 
-/* encode_slots.c: encodes a row that is given by names. */
-extern void EncodeSlots(const Encoder *encoder, ReadSlot read, void *form,
+/*
+ * encode_slots.c: encodes a row that is given by names, but for the features that are
+ * there already, by declared order (NULL: none).
+ */
+extern void EncodeSlots(const Encoder *encoder, const bool *there, ReadSlot read, void *form,
 						float *floats, int32 *ids);
 
 /* The names as a message lists them: "a", "b". */

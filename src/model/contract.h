@@ -117,6 +117,7 @@ typedef struct Feature
 	FeatureKind kind;
 	MissingRule missing;
 	FeatureValue missing_value; /* MISSING_VALUE */
+	bool		context;		/* describes what candidates are ranked for, not them */
 
 	/* dense */
 	int			width;

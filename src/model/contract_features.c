@@ -440,23 +440,39 @@ CheckColumns(const Contract *contract)
 }
 
 /*
+ * The feature that element i of a list of names is; seen has those before it.
+ */
+static int
+ListedFeature(const NameIndex *index, const JsonArray *list, int i, const char *key, bool *seen)
+{
+	char	   *name = JsonValueString(&list->elements[i], key);
+	int			feature = NameIndexFind(index, name);
+
+	if (feature < 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
+				 errmsg("invalid model: \"%s\" names the unknown feature \"%s\"", key, name)));
+	if (seen[feature])
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
+				 errmsg("invalid model: \"%s\" names feature \"%s\" twice", key, name)));
+	seen[feature] = true;
+	return feature;
+}
+
+/*
  * The order in which features make the input: declared order, or the list that
  * the contract gives, which must name each feature once.
  */
 static void
-ParseInput(Contract *contract, JsonObject *object)
+ParseInput(Contract *contract, JsonObject *object, const NameIndex *index)
 {
 	JsonArray  *order = JsonGetArray(object, "input");
-	char	  **names = palloc(sizeof(char *) * contract->nfeatures);
 	bool	   *seen = palloc0(sizeof(bool) * contract->nfeatures);
-	NameIndex  *index;
 
 	contract->input = palloc(sizeof(int) * contract->nfeatures);
 	for (int i = 0; i < contract->nfeatures; i++)
-	{
 		contract->input[i] = i;
-		names[i] = contract->features[i].name;
-	}
 	if (order == NULL)
 		return;
 
@@ -465,23 +481,21 @@ ParseInput(Contract *contract, JsonObject *object)
 				(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
 				 errmsg("invalid model: \"input\" names %d features, expected all %d",
 						order->length, contract->nfeatures)));
-	index = NameIndexCreate(names, contract->nfeatures);
 	for (int i = 0; i < contract->nfeatures; i++)
-	{
-		char	   *name = JsonValueString(&order->elements[i], "input");
-		int			feature = NameIndexFind(index, name);
+		contract->input[i] = ListedFeature(index, order, i, "input", seen);
+}
 
-		if (feature < 0)
-			ereport(ERROR,
-					(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
-					 errmsg("invalid model: \"input\" names the unknown feature \"%s\"", name)));
-		if (seen[feature])
-			ereport(ERROR,
-					(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
-					 errmsg("invalid model: \"input\" names feature \"%s\" twice", name)));
-		seen[feature] = true;
-		contract->input[i] = feature;
-	}
+/*
+ * The features that describe the context.
+ */
+static void
+ParseContext(Contract *contract, JsonObject *object, const NameIndex *index)
+{
+	JsonArray  *names = JsonGetArray(object, "context");
+	bool	   *seen = palloc0(sizeof(bool) * contract->nfeatures);
+
+	for (int i = 0; names && i < names->length; i++)
+		contract->features[ListedFeature(index, names, i, "context", seen)].context = true;
 }
 
 void
@@ -489,6 +503,8 @@ ParseFeatures(Contract *contract, JsonObject *object)
 {
 	JsonArray  *array = JsonNeedArray(object, "features");
 	int64		budget = MTL_MAX_ACTIVATIONS;
+	char	  **names;
+	NameIndex  *index;
 
 	if (array->length < 1 || array->length > MTL_MAX_FEATURES)
 		ereport(ERROR,
@@ -499,5 +515,11 @@ ParseFeatures(Contract *contract, JsonObject *object)
 	for (int i = 0; i < array->length; i++)
 		ParseFeature(&contract->features[i], JsonArrayObject(array, i), &budget);
 	CheckColumns(contract);
-	ParseInput(contract, object);
+
+	names = palloc(sizeof(char *) * contract->nfeatures);
+	for (int i = 0; i < contract->nfeatures; i++)
+		names[i] = contract->features[i].name;
+	index = NameIndexCreate(names, contract->nfeatures);
+	ParseInput(contract, object, index);
+	ParseContext(contract, object, index);
 }

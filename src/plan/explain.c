@@ -66,7 +66,7 @@ DescribeTask(const FuncExpr *call)
 }
 
 void
-ScoreNodeExplain(const PlanState *node, List *groups, ExplainState *es)
+ScoreNodeExplain(const PlanState *node, List *groups, int64 contexts, ExplainState *es)
 {
 	const Instrumentation *instrument = node->instrument;
 	List	   *models = NIL;
@@ -92,5 +92,7 @@ ScoreNodeExplain(const PlanState *node, List *groups, ExplainState *es)
 		ExplainPropertyFloat("Scored Rows", NULL, instrument->ntuples2, 0, es);
 		ExplainPropertyFloat("Batches", NULL, batches, 0, es);
 		ExplainPropertyFloat("Mean Batch", NULL, batches > 0 ? instrument->ntuples2 / batches : 0, 1, es);
+		if (contexts >= 0)
+			ExplainPropertyInteger("Contexts", NULL, contexts, es);
 	}
 }

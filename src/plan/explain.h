@@ -14,9 +14,10 @@
 
 /*
  * Adds models, their versions, and tasks; with ANALYZE also the rows that were
- * scored, in all loops and by all processes, and in how many batches.  groups is a
- * list of lists of calls over the same model and features.
+ * scored, in all loops and by all processes, in how many batches, and how many contexts
+ * were computed for them, where that is known (0 or more).  groups is a list of lists of
+ * calls over the same model and features.
  */
-extern void ScoreNodeExplain(const PlanState *node, List *groups, ExplainState *es);
+extern void ScoreNodeExplain(const PlanState *node, List *groups, int64 contexts, ExplainState *es);
 
 #endif							/* MTL_RANK_EXPLAIN_H */

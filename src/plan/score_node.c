@@ -742,6 +742,24 @@ ExecNode(CustomScanState *css)
 	return projection ? ExecClearTuple(projection->pi_state.resultslot) : css->ss.ss_ScanTupleSlot;
 }
 
+/*
+ * Contexts that were computed for the node's rows; -1 if there are none, or if other
+ * processes scored rows, of which only counters come back that have no place for this.
+ */
+static int64
+CountContexts(const ScoreNodeState *state)
+{
+	const Instrumentation *instrument = state->css.ss.ps.instrument;
+	int64		contexts = -1;
+
+	if (instrument == NULL || instrument->ntuples2 != state->rows_scored)
+		return -1;
+	for (int i = 0; i < state->ngroups; i++)
+		if (state->groups[i].features[1])
+			contexts = Max(contexts, 0) + ScoreBatchContexts(state->groups[i].batch);
+	return contexts;
+}
+
 static void
 ExplainNode(CustomScanState *css, List *ancestors, ExplainState *es)
 {
@@ -752,5 +770,5 @@ ExplainNode(CustomScanState *css, List *ancestors, ExplainState *es)
 		groups = lappend(groups, list_truncate(list_copy_tail(((CustomScan *) css->ss.ps.plan)->custom_exprs,
 															  state->groups[i].first_call),
 											   state->groups[i].ncalls));
-	ScoreNodeExplain(&css->ss.ps, groups, es);
+	ScoreNodeExplain(&css->ss.ps, groups, CountContexts(state), es);
 }

@@ -12,6 +12,7 @@
 #include "utils/memutils.h"
 
 #include "compat.h"
+#include "score/contexts.h"
 #include "score/model_argument.h"
 #include "score/score_batch.h"
 #include "score/score_kind.h"
@@ -42,6 +43,9 @@ struct ScoreBatch
 	int			capacity;		/* rows that these have room for */
 	float	   *floats;
 	int32	   *ids;
+	Contexts   *contexts;		/* of pairs, or NULL */
+	int16		of_row[MTL_MAX_BATCH];	/* the context of each row, or -1 */
+	int64		ncontexts;		/* that were computed, once or for one row */
 
 	Selection  *selection;		/* NULL: all results are null */
 	MemoryContext selection_context;	/* what depends on the options too */
@@ -87,15 +91,22 @@ ScoreBatchCreate(int ncalls, FuncExpr *const *calls, const RowShape *shape)
  * Makes the batch ready for a model.
  */
 static void
-UseModel(ScoreBatch *batch, LoadedModel *model)
+UseModel(ScoreBatch *batch, LoadedModel *model, Size memory)
 {
+	MemoryContext caller;
+
 	batch->model = NULL;
+	batch->contexts = NULL;
 	MemoryContextReset(batch->model_context);
 	if (batch->shape)
 		batch->source = FeatureSourceCreateColumns(model->encoder, batch->shape, batch->model_context);
 	else
 		batch->source = FeatureSourceCreate(model->encoder, batch->feature_types[0],
 											batch->feature_types[1], batch->model_context);
+	caller = MemoryContextSwitchTo(batch->model_context);
+	if (OidIsValid(batch->feature_types[1]))
+		batch->contexts = ContextsCreate(model, batch->source, MTL_MAX_BATCH, memory / 4);
+	MemoryContextSwitchTo(caller);
 	batch->capacity = 0;
 	batch->model = model;
 }
@@ -150,6 +161,8 @@ SelectWanted(ScoreBatch *batch, const NullableDatum *options)
 	int		   *ops;
 
 	batch->selection = NULL;
+	if (batch->contexts)
+		ContextsForgetShares(batch->contexts);
 	for (int i = 0; i < batch->ncalls; i++)
 		batch->calls[i].option = NULL;
 	MemoryContextReset(batch->selection_context);
@@ -223,7 +236,7 @@ ScoreBatchBegin(ScoreBatch *batch, Datum model, const NullableDatum *options, Si
 	loaded = ModelArgumentGet(batch->argument, batch->fcinfo);
 	if (loaded != batch->model)
 	{
-		UseModel(batch, loaded);
+		UseModel(batch, loaded, memory);
 		batch->selection = NULL;
 	}
 	if (batch->selection == NULL || OptionsChanged(batch, options))
@@ -238,6 +251,8 @@ ScoreBatchBegin(ScoreBatch *batch, Datum model, const NullableDatum *options, Si
 		}
 	}
 	NoteStatement(batch);
+	if (batch->contexts)
+		ContextsBegin(batch->contexts);
 
 	row_size = sizeof(float) * (Size) loaded->layout->nfloats + sizeof(int32) * (Size) loaded->layout->nids +
 		SelectionScratchSize(batch->selection, 2) - SelectionScratchSize(batch->selection, 1);
@@ -261,32 +276,79 @@ void
 ScoreBatchEncode(ScoreBatch *batch, int row, Datum features, Datum second_features)
 {
 	const InputLayout *layout = batch->model->layout;
+	float	   *floats;
+	int32	   *ids;
+	bool		again;
 
 	Assert(row < MTL_MAX_BATCH);
 	if (row >= batch->capacity)
 		Reserve(batch, row + 1);
-	FeatureSourceEncode(batch->source, features, second_features,
-						batch->floats + (Size) row * layout->nfloats,
-						batch->ids + (Size) row * layout->nids);
+	floats = batch->floats + (Size) row * layout->nfloats;
+	ids = batch->ids + (Size) row * layout->nids;
+	if (batch->contexts)
+		batch->of_row[row] = ContextsEncode(batch->contexts, features, second_features, floats, ids, &again);
+	else
+		FeatureSourceEncode(batch->source, features, (Datum) 0, floats, ids);
 }
 
 static void
-RunRows(ScoreBatch *batch, int first, int nrows)
+ReserveScratch(ScoreBatch *batch, int nrows)
+{
+	if (nrows <= batch->scratch_rows)
+		return;
+	if (batch->scratch_rows > 0)
+		pfree(batch->scratch);
+	batch->scratch_rows = 0;
+	batch->scratch = MemoryContextAllocHuge(batch->selection_context,
+											Max(SelectionScratchSize(batch->selection, nrows), 1));
+	batch->scratch_rows = nrows;
+}
+
+static void
+RunRows(ScoreBatch *batch, int first, int nrows, const ContextShares *contexts)
 {
 	const InputLayout *layout = batch->model->layout;
 
-	if (nrows > batch->scratch_rows)
-	{
-		if (batch->scratch_rows > 0)
-			pfree(batch->scratch);
-		batch->scratch_rows = 0;
-		batch->scratch = MemoryContextAllocHuge(batch->selection_context,
-												Max(SelectionScratchSize(batch->selection, nrows), 1));
-		batch->scratch_rows = nrows;
-	}
+	ReserveScratch(batch, nrows);
+	if (batch->contexts && contexts == NULL)
+		batch->ncontexts += nrows;
 	ProgramRun(batch->model->program, batch->selection, nrows,
 			   batch->floats + (Size) first * layout->nfloats, batch->ids + (Size) first * layout->nids,
-			   batch->scratch, batch->results);
+			   contexts, batch->scratch, batch->results);
+}
+
+/*
+ * Whether the rows have contexts whose shares are there or worth it: a share takes as
+ * much work as the context takes of one row.
+ */
+static bool
+RowsShare(const ScoreBatch *batch, int nrows)
+{
+	int			nnew = batch->contexts ? ContextsWithoutShare(batch->contexts) : -1;
+
+	if (nnew < 0 || 2 * nnew > nrows)
+		return false;
+	for (int r = 0; r < nrows; r++)
+		if (batch->of_row[r] < 0)
+			return false;
+	return true;
+}
+
+static void
+RunAllRows(ScoreBatch *batch, int nrows)
+{
+	ContextShares shares;
+
+	if (!RowsShare(batch, nrows))
+	{
+		RunRows(batch, 0, nrows, NULL);
+		return;
+	}
+	ReserveScratch(batch, nrows);
+	batch->ncontexts += ContextsWithoutShare(batch->contexts);
+	ContextsComputeShares(batch->contexts, batch->selection, batch->scratch);
+	shares = ContextsShares(batch->contexts, batch->of_row);
+	RunRows(batch, 0, nrows, &shares);
 }
 
 bool
@@ -320,7 +382,7 @@ ScoreBatchRun(ScoreBatch *batch, int nrows)
 	 */
 	PG_TRY();
 	{
-		RunRows(batch, 0, nrows);
+		RunAllRows(batch, nrows);
 	}
 	PG_CATCH();
 	{
@@ -363,11 +425,20 @@ ScoreBatchResult(ScoreBatch *batch, int index, int row, bool *isnull)
 	CheckRights(batch);
 	if (batch->row_by_row && batch->computed_row != row)
 	{
+		ContextShares share;
+		bool		shared = batch->contexts && ContextsShare(batch->contexts, batch->of_row[row], &share);
+
 		batch->computed_row = -1;
-		RunRows(batch, row, 1);
+		RunRows(batch, row, 1, shared ? &share : NULL);
 		batch->computed_row = row;
 	}
 	for (int i = 0; i < call->wanted.nops; i++)
 		batch->row_results[i] = batch->results[call->first_result + i] + place;
 	return call->kind->result(batch->model, &call->wanted, batch->row_results);
+}
+
+int64
+ScoreBatchContexts(const ScoreBatch *batch)
+{
+	return batch->ncontexts;
 }

@@ -48,6 +48,13 @@ extern void ScoreBatchEncodeColumns(ScoreBatch *batch, int row, const Datum *val
 extern void ScoreBatchRun(ScoreBatch *batch, int nrows);
 
 /*
+ * Contexts that were computed so far: one for each row, less where rows of a batch, or
+ * of later ones, have one in common and its share was computed once.  0 unless features
+ * are two rows.
+ */
+extern int64 ScoreBatchContexts(const ScoreBatch *batch);
+
+/*
  * The result of a call for a row, in the current context.  The rights to use a
  * model by its name are checked again when the user or the statement is another
  * one, as with a cursor.

@@ -6,6 +6,7 @@
 
 #include "utils/memutils.h"
 
+#include "score/contexts.h"
 #include "score/model_argument.h"
 #include "score/score_call.h"
 
@@ -17,6 +18,7 @@ typedef struct CallSite
 	MemoryContext model_context;	/* what depends on the model */
 	MemoryContext row_context;	/* what encoding a row takes, reset per row */
 	FeatureSource *source;
+	Contexts   *contexts;		/* of pairs; it remembers the last */
 	float	   *floats;
 	int32	   *ids;
 
@@ -49,6 +51,8 @@ ForgetSelection(ScoreCall *call)
 {
 	call->selection = NULL;
 	call->option = NULL;
+	if (((CallSite *) call)->contexts)
+		ContextsForgetShares(((CallSite *) call)->contexts);
 	MemoryContextReset(call->context);
 }
 
@@ -59,9 +63,11 @@ static void
 UseModel(CallSite *site, LoadedModel *model)
 {
 	const InputLayout *layout = model->layout;
+	MemoryContext caller;
 
 	ForgetSelection(&site->call);
 	site->call.model = NULL;
+	site->contexts = NULL;
 	MemoryContextReset(site->model_context);
 	site->source = FeatureSourceCreate(model->encoder, site->feature_types[0],
 									   site->feature_types[1], site->model_context);
@@ -69,6 +75,10 @@ UseModel(CallSite *site, LoadedModel *model)
 										  sizeof(float) * Max(layout->nfloats, 1));
 	site->ids = MemoryContextAllocZero(site->model_context,
 									   sizeof(int32) * Max(layout->nids, 1));
+	caller = MemoryContextSwitchTo(site->model_context);
+	if (OidIsValid(site->feature_types[1]))
+		site->contexts = ContextsCreate(model, site->source, 1, 0);
+	MemoryContextSwitchTo(caller);
 	site->call.model = model;
 }
 
@@ -121,18 +131,37 @@ ScoreCallWant(ScoreCall *call,
 	ScoreCallSelect(call, call->wanted.nops, call->wanted.ops);
 }
 
+/*
+ * Encodes two rows; true if the context's share is known, from its second row on.
+ */
+static bool
+EncodePair(CallSite *site, Datum context, Datum candidate, ContextShares *shares)
+{
+	bool		again;
+	int			number;
+
+	ContextsBegin(site->contexts);
+	number = ContextsEncode(site->contexts, context, candidate, site->floats, site->ids, &again);
+	if (again && ContextsWithoutShare(site->contexts) > 0)
+		ContextsComputeShares(site->contexts, site->call.selection, site->scratch);
+	return ContextsShare(site->contexts, number, shares);
+}
+
 const float *const *
 ScoreCallRun(ScoreCall *call, FunctionCallInfo fcinfo)
 {
 	CallSite   *site = (CallSite *) call;
-	bool		pair = OidIsValid(site->feature_types[1]);
 	MemoryContext caller = MemoryContextSwitchTo(site->row_context);
+	ContextShares shares;
+	bool		shared = false;
 
-	FeatureSourceEncode(site->source, PG_GETARG_DATUM(1), pair ? PG_GETARG_DATUM(2) : (Datum) 0,
-						site->floats, site->ids);
+	if (site->contexts)
+		shared = EncodePair(site, PG_GETARG_DATUM(1), PG_GETARG_DATUM(2), &shares);
+	else
+		FeatureSourceEncode(site->source, PG_GETARG_DATUM(1), (Datum) 0, site->floats, site->ids);
 	MemoryContextSwitchTo(caller);
 	MemoryContextReset(site->row_context);
 	ProgramRun(call->model->program, call->selection, 1, site->floats, site->ids,
-			   site->scratch, site->results);
+			   shared ? &shares : NULL, site->scratch, site->results);
 	return site->results;
 }

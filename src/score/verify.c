@@ -80,7 +80,7 @@ ReplayExamples(ReturnSetInfo *result, const LoadedModel *model, const Examples *
 		CHECK_FOR_INTERRUPTS();
 		example = i + 1;
 		EncodeJsonb(model->encoder, examples->rows[i], floats, ids);
-		ProgramRun(model->program, selection, 1, floats, ids, scratch, scores);
+		ProgramRun(model->program, selection, 1, floats, ids, NULL, scratch, scores);
 		for (int k = 0; k < contract->noutputs; k++)
 			CompareScore(result, contract, example, k,
 						 TensorFloat(examples->scores, (int64) i * contract->noutputs + k),

@@ -153,7 +153,7 @@ ScoreExamples(const char *bytes, Size size, const char *rows_text, int nrows)
 
 		CHECK_FOR_INTERRUPTS();
 		EncodeJsonb(model->encoder, JsonbValueToJsonb(row), floats, ids);
-		ProgramRun(model->program, selection, 1, floats, ids, scratch, scores);
+		ProgramRun(model->program, selection, 1, floats, ids, NULL, scratch, scores);
 		for (int k = 0; k < noutputs; k++)
 			result[(Size) i * noutputs + k] = scores[k][0];
 	}

@@ -226,6 +226,7 @@ TrainSpecRead(const Jsonb *json)
 	(void) JsonGetInt(object, "format", 1, 1, 1);
 	(void) JsonGet(object, "architecture");
 	(void) JsonGet(object, "input");
+	(void) JsonGet(object, "context");
 	(void) JsonGet(object, "rank");
 	PlanFeatures(spec, JsonNeedArray(object, "features"));
 	tasks = JsonNeedArray(object, "tasks");
@@ -509,7 +510,7 @@ AppendTasks(StringInfo text, JsonArray *array)
 char *
 TrainSpecContract(const TrainSpec *spec, const Learnt *learnt, int examples, const char *provenance)
 {
-	static const char *const copied[] = {"architecture", "input", "rank", NULL};
+	static const char *const copied[] = {"architecture", "input", "context", "rank", NULL};
 	JsonObject *object = JsonObjectOpen(spec->json, "");
 	StringInfoData text;
 

@@ -94,21 +94,25 @@ def random_architecture(random, tasks):
 
 
 def wide_models(count):
-    """Models over one dense vector, and maybe an embedding."""
+    """Models over one dense vector, and maybe embeddings, of which small ones are folded."""
     for number in range(count):
         random = np.random.default_rng([SEED, number])
         tasks = int(random.integers(1, 5))
         width = int(random.integers(2, 150))
         features = [mtl.dense("x", width=width)]
-        if random.integers(2):
-            features.append(mtl.sparse("s", mtl.index_lookup(), embedding_dim=int(random.choice([3, 8, 16, 20])), vocabulary_size=50))
-        model = mtl.Model(mtl.make_contract(architecture=random_architecture(random, tasks), features=features,
-                                            tasks=[mtl.binary("t%d" % t) for t in range(tasks)]))
+        features += [mtl.sparse("s%d" % i, mtl.index_lookup(), embedding_dim=int(random.choice([3, 8, 16, 20])), oov="zero",
+                                vocabulary_size=int(random.choice([50, 1000, 3000]))) for i in range(random.integers(6))]
+        names = [f["name"] for f in features]
+        context = None if random.integers(3) == 0 else [n for n in names if random.integers(2)]
+        model = mtl.Model(mtl.make_contract(architecture=random_architecture(random, tasks), features=features, context=context,
+                                            input=list(random.permutation(names)), tasks=[mtl.binary("t%d" % t) for t in range(tasks)]))
         for name, shape in model.expected_tensors().items():
             scale = shape[-1] ** -0.5 if len(shape) == 2 else 0.3
             values = random.normal(size=shape) * scale
             model.tensors[name] = (np.abs(values) if name.endswith("running_var") else values).astype("f4")
-        rows = [{"x": [round(float(v), 3) for v in random.normal(size=width)], "s": int(random.integers(50))} for _ in range(ROWS)]
+        # an index beyond the table is unknown: a vector of zeros
+        rows = [{"x": [round(float(v), 3) for v in random.normal(size=width)],
+                 **{f["name"]: int(random.integers(f["vocabulary_size"] * 1.1)) for f in features[1:]}} for _ in range(ROWS)]
         yield "wide model %d" % number, model.to_bytes(), rows
 
 

@@ -38,6 +38,10 @@ static const char *const kernel_names[] = {
 /* Rows at once that the portable kernel is tried with. */
 #define PORTABLE_BATCH 7
 
+/* Contexts that rows have in common, and choices of their features, that are tried at most. */
+#define MAX_CONTEXTS 3
+#define MAX_CHOICES 4
+
 /* A model, some of its outputs, and encoded rows. */
 typedef struct Work
 {
@@ -50,6 +54,9 @@ typedef struct Work
 	int			batch;
 	void	   *scratch;
 	const float **results;
+	int			ncontexts;		/* 0, or row r has context r % ncontexts */
+	int			context_fields;
+	float	   *shares;
 } Work;
 
 static void
@@ -105,10 +112,17 @@ static void
 RunRows(const Work *work, int begin, int nrows)
 {
 	const InputLayout *layout = work->model->layout;
+	ContextShares contexts = {work->context_fields, work->shares, NULL};
+	int16		of_row[MTL_MAX_BATCH];
 
+	for (int r = 0; r < nrows && work->ncontexts > 1; r++)
+		of_row[r] = (begin + r) % work->ncontexts;
+	if (work->ncontexts > 1)
+		contexts.of_row = of_row;
 	ProgramRun(work->model->program, work->selection, nrows,
 			   work->floats + (Size) begin * layout->nfloats,
-			   work->ids + (Size) begin * layout->nids, work->scratch, work->results);
+			   work->ids + (Size) begin * layout->nids,
+			   work->ncontexts > 0 ? &contexts : NULL, work->scratch, work->results);
 }
 
 /* engine_kernels() returns text[]: those that this CPU can run */
@@ -168,9 +182,83 @@ CompareKernels(Work *work, const float *expected, const char *what, StringInfo d
 }
 
 /*
+ * Gives all rows the contexts of the first ones, in the features of a share.
+ */
+static void
+TakeContexts(Work *work, const bool *context, int ncontexts)
+{
+	const InputLayout *layout = work->model->layout;
+
+	work->ncontexts = ncontexts;
+	work->context_fields = ProgramContextFields(work->model->program, context);
+	for (int r = ncontexts; r < work->nrows; r++)
+		for (int i = 0; i < layout->nfields; i++)
+		{
+			const InputField *field = &layout->fields[i];
+			const Feature *feature = field->feature;
+			int			from = r % ncontexts;
+			int			nfloats = feature->kind == FEATURE_DENSE ? feature->width : feature->max_length;
+			int			nids = feature->kind == FEATURE_SEQUENCE ? 1 + feature->max_length : 1;
+
+			if (!context[i])
+				continue;
+			if (feature->kind == FEATURE_DENSE || feature->weights_column)
+				memcpy(work->floats + (Size) r * layout->nfloats + field->float_offset,
+					   work->floats + (Size) from * layout->nfloats + field->float_offset, sizeof(float) * nfloats);
+			if (feature->kind != FEATURE_DENSE)
+				memcpy(work->ids + (Size) r * layout->nids + field->id_offset,
+					   work->ids + (Size) from * layout->nids + field->id_offset, sizeof(int32) * nids);
+		}
+}
+
+/*
+ * Rows that have contexts in common, with shares and without: all features but one are
+ * of the context, so that a share has those before it.  The rows are changed.
+ */
+static void
+CompareContexts(Work *work, const int *ops, StringInfo differences)
+{
+	static const int batches[] = {1, PORTABLE_BATCH, 97};
+	int			nfeatures = work->model->contract->nfeatures;
+	bool	   *context = palloc(sizeof(bool) * nfeatures);
+	int			noutputs = work->noutputs;
+	float	   *expected = palloc(sizeof(float) * work->nrows * noutputs);
+
+	for (int choice = 0; choice < Min(nfeatures + 1, MAX_CHOICES); choice++)
+	{
+		for (int i = 0; i < nfeatures; i++)
+			context[i] = choice == 0 ? work->model->contract->features[i].context : i != (choice - 1) * nfeatures / (MAX_CHOICES - 1);
+		for (int ncontexts = 1; ncontexts <= MAX_CONTEXTS; ncontexts += 2)
+		{
+			TakeContexts(work, context, ncontexts);
+			if (work->context_fields == 0)
+				continue;
+
+			/* without shares */
+			work->ncontexts = 0;
+			Choose(work, 24, noutputs, ops);
+			mtl_rank_kernel = MTL_KERNEL_AUTO;
+			ScoreRows(work, expected);
+
+			Choose(work, MAX_CONTEXTS, noutputs, ops);
+			work->ncontexts = ncontexts;
+			work->shares = palloc_extended(ncontexts * SelectionShareSize(work->selection), MCXT_ALLOC_HUGE);
+			ProgramRunContexts(work->model->program, work->selection, work->context_fields, ncontexts,
+							   work->floats, work->ids, work->scratch, work->shares);
+			for (int b = 0; b < lengthof(batches); b++)
+			{
+				Choose(work, batches[b], noutputs, ops);
+				CompareKernels(work, expected, psprintf("%d contexts of %d features", ncontexts, work->context_fields),
+							   differences);
+			}
+		}
+	}
+}
+
+/*
  * engine_differences(file bytea, features jsonb[], batches int[]) returns text: which
- * kernels, sizes of batches and choices of outputs give other bits than the portable
- * kernel, one row after the other, all outputs at once; empty if none do.
+ * kernels, sizes of batches, choices of outputs and shares of contexts give other bits
+ * than the portable kernel, one row after the other, all outputs at once; empty if none do.
  */
 Datum
 engine_differences(PG_FUNCTION_ARGS)
@@ -210,6 +298,8 @@ engine_differences(PG_FUNCTION_ARGS)
 		CompareKernels(&work, expected + (Size) i * work.nrows, psprintf("output %d", i), &differences);
 		MemoryContextReset(context);
 	}
+	work.noutputs = noutputs;
+	CompareContexts(&work, ops, &differences);
 	PG_RETURN_TEXT_P(cstring_to_text(differences.data));
 }
 

@@ -41,7 +41,7 @@ SWITCHES = {
     "tower": ["logit_bias", "no logit_bias", "of a task", "none given"],
     "task": ["binary sigmoid", "binary softmax", "regression", "multiclass num_classes", "multiclass classes", "product",
              "product of three", "product of a product", "product with a regression", "hidden", "hidden factor"],
-    "contract": ["input", "rank sum", "rank product", "no rank", "provenance", "examples"],
+    "contract": ["input", "context", "rank sum", "rank product", "no rank", "provenance", "examples"],
     "feature": ["dense", "sparse", "sequence", "shared table", "table of another name", "shared vocabulary"],
     "dense": ["width 1", "width above 1", "columns", "embedding_dim", "embedding_bias", "missing error", "missing number",
               "missing value", "missing zero", "no transform", "standardize", "min_max", "log1p", "clip", "clip one bound",
@@ -88,7 +88,7 @@ class Walk:
         self.tasks()
         self.features()
         self.note("contract", "rank " + contract["rank"]["form"] if get(contract, "rank") else "no rank")
-        for key in ("input", "provenance", "examples"):
+        for key in ("input", "context", "provenance", "examples"):
             self.note("contract", key, get(contract, key))
 
     def note(self, switch, value, condition=True):

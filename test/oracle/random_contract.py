@@ -28,6 +28,8 @@ def random_contract(d, variant):
 
     if d.chance(0.5):
         contract["input"] = d.shuffled([f["name"] for f in features])
+    if d.chance(0.5):
+        contract["context"] = [f["name"] for f in features if d.chance(0.5)]
     if d.chance(0.4):
         contract["rank"] = random_rank(d, tasks)
     if d.chance(0.3):

@@ -55,6 +55,10 @@ SELECT round(avg(age)::numeric, 6), round(stddev_pop(age)::numeric, 6), min(ln(1
 SELECT f ->> 'name', f -> 'missing', f -> 'transform' FROM models, jsonb_array_elements(contract(model) -> 'features') f
 	WHERE f ->> 'kind' = 'dense' AND f ->> 'name' = 'age';
 
+-- what the spec says of the context stays
+SELECT contract(mtl_train(spec() || '{"context": ["seen", "age"]}', 'SELECT * FROM impressions', '{"epochs": 1}')) -> 'context' AS context;
+SELECT mtl_train(spec() || '{"context": ["sea"]}', 'SELECT * FROM impressions', '{"epochs": 1}');
+
 -- the most frequent entries, and not more than asked for
 INSERT INTO models SELECT 'small', mtl_train(spec(features => '[{"name": "city", "kind": "sparse", "max_size": 2, "oov": "zero"},
 	{"name": "item", "kind": "sparse", "lookup": {"type": "index"}, "embedding_dim": 2},

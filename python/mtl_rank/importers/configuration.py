@@ -1,7 +1,7 @@
 """The configuration of an import: what the shapes of tensors cannot tell.
 
-Common to all libraries are "features" and "tasks", and, if wanted, "library", "vocabularies", "rank", "tolerance" and
-"provenance". Features are written as in a contract; an importer fills in what its library always does.
+Common to all libraries are "features" and "tasks", and, if wanted, "library", "vocabularies", "context", "rank", "tolerance"
+and "provenance". Features are written as in a contract; an importer fills in what its library always does.
 """
 
 from __future__ import annotations
@@ -21,11 +21,12 @@ COMMON_QUESTIONS = {
 COMMON_OPTIONS = {
     "library": "the library's name, if it should not be recognised",
     "vocabularies": "table -> list of its entries, for features with a vocabulary lookup",
+    "context": "names of the features that describe what candidates are ranked for, as in a contract",
     "rank": "the value formula, as in a contract",
     "tolerance": "how far an example's score may be from the library's, 1e-6 unless given",
     "provenance": "any object; stored with the model",
 }
-EXTRAS = ("vocabularies", "rank", "tolerance", "provenance")
+EXTRAS = ("vocabularies", "context", "rank", "tolerance", "provenance")
 
 
 class Configuration:

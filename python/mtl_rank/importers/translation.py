@@ -286,7 +286,7 @@ class Translation:
                              + "\n  ".join(cut(problems)))
         extras = {key: configuration.extra(key) for key in EXTRAS}
         contract = make_contract(
-            architecture, configuration.features, list(tasks), input=input, rank=extras["rank"],
+            architecture, configuration.features, list(tasks), input=input, context=extras["context"], rank=extras["rank"],
             provenance={"library": library, **(extras["provenance"] or {})},
         )
         model = Model(contract, self.tensors)
