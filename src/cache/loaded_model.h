@@ -5,9 +5,11 @@
  * Its structures live in one memory context of its own.  They refer to nothing outside
  * but the bulk (model/bulk.h), which is in that context too, or in an image.
  *
- * An image is what another process needs to have the same model: the beginning of the
- * file, which has the contract and the shapes of the tensors, and the bulk.  It has no
- * pointers, so that it may lie at any address that is a multiple of MTL_BULK_ALIGNMENT.
+ * An image is what another process needs to have the same model: its outline
+ * (model/outline.h), and the bulk.  As the outline has its texts in one encoding, for
+ * databases of another one there is also the beginning of the file, which it was made
+ * from.  An image has no pointers, so that it may lie at any address that is a multiple
+ * of MTL_BULK_ALIGNMENT.
  */
 #ifndef MTL_RANK_LOADED_MODEL_H
 #define MTL_RANK_LOADED_MODEL_H
