@@ -13,16 +13,18 @@
 #include "model/outline.h"
 
 /*
- * The layout refers to the features of the contract, which stays.
+ * The layout refers to the features of a contract, its copy to those of another.
  */
 static InputLayout *
-CopyLayout(const InputLayout *layout)
+CopyLayout(const InputLayout *layout, const Contract *from, const Contract *to)
 {
 	InputLayout *copy = palloc(sizeof(InputLayout));
 
 	*copy = *layout;
 	copy->fields = palloc(sizeof(InputField) * layout->nfields);
 	memcpy(copy->fields, layout->fields, sizeof(InputField) * layout->nfields);
+	for (int i = 0; i < layout->nfields; i++)
+		copy->fields[i].feature = &to->features[layout->fields[i].feature - from->features];
 	return copy;
 }
 
@@ -42,18 +44,6 @@ CopyGates(const Graph *graph)
 	return gates;
 }
 
-/*
- * The contract stays with the model, but its JSON parts point into the file,
- * which goes.
- */
-static void
-ForgetJson(Contract *contract)
-{
-	contract->architecture = NULL;
-	for (int i = 0; i < contract->ntasks; i++)
-		contract->tasks[i].tower = NULL;
-}
-
 /* ------------------------------------------------------------ structures */
 
 static LoadedModel *
@@ -70,20 +60,17 @@ CreateModel(const uint8 digest[MTL_DIGEST_SIZE])
 
 /*
  * What is known without the bulk.  The graph is made in the current context: it refers
- * to the file.
+ * to the file, and to the contract with its JSON parts.
  */
 static Graph *
 FillStructures(LoadedModel *model, ModelFile *file)
 {
+	Contract   *contract = ContractParse(file->contract);
+	Graph	   *graph = GraphBuild(contract, file);
 	MemoryContext caller = MemoryContextSwitchTo(model->context);
-	Graph	   *graph;
 
-	model->contract = ContractParse(file->contract);
-	MemoryContextSwitchTo(caller);
-	graph = GraphBuild(model->contract, file);
-
-	MemoryContextSwitchTo(model->context);
-	model->layout = CopyLayout(graph->layout);
+	model->contract = ContractCopy(contract);
+	model->layout = CopyLayout(graph->layout, contract, model->contract);
 	model->ngates = graph->ngates;
 	model->gates = CopyGates(graph);
 	model->output_ops = palloc(sizeof(int) * graph->noutputs);
@@ -104,7 +91,6 @@ FillBulk(LoadedModel *model, const Graph *graph, ModelFile *file, Bulk *bulk)
 	model->encoder = EncoderCreate(model->contract, model->layout, vocabularies);
 	model->program = ProgramCompile(graph, bulk);
 	BulkCheckComplete(bulk);
-	ForgetJson(model->contract);
 	model->size = MemoryContextMemAllocated(model->context, true);
 	MemoryContextSwitchTo(caller);
 }
@@ -181,7 +167,7 @@ struct ModelLoad
 };
 
 ModelLoad *
-ModelLoadBegin(const char *file, Size size, const uint8 digest[MTL_DIGEST_SIZE])
+ModelLoadBegin(const char *file, Size size, const uint8 digest[MTL_DIGEST_SIZE], bool stored)
 {
 	LoadedModel *model = CreateModel(digest);
 	MemoryContext work = AllocSetContextCreate(CurrentMemoryContext, "mtl_rank load",
@@ -191,7 +177,7 @@ ModelLoadBegin(const char *file, Size size, const uint8 digest[MTL_DIGEST_SIZE])
 
 	load->context = work;
 	load->model = model;
-	load->file = ModelFileRead(file, size);
+	load->file = stored ? ModelFileReadStored(file, size) : ModelFileRead(file, size);
 	load->graph = FillStructures(model, load->file);
 	load->bulk_size = CountBulk(model, load->graph, load->file);
 
@@ -234,7 +220,7 @@ ModelLoadFinish(ModelLoad *load, char *image)
 LoadedModel *
 LoadedModelCreate(const char *file, Size size, const uint8 digest[MTL_DIGEST_SIZE])
 {
-	return ModelLoadFinish(ModelLoadBegin(file, size, digest), NULL);
+	return ModelLoadFinish(ModelLoadBegin(file, size, digest, false), NULL);
 }
 
 LoadedModel *

@@ -30,7 +30,7 @@ typedef struct LoadedModel
 {
 	MemoryContext context;
 	uint8		digest[MTL_DIGEST_SIZE];
-	Contract   *contract;		/* its JSON parts are gone: see loaded_model.c */
+	Contract   *contract;		/* a ContractCopy() */
 	InputLayout *layout;
 	int			ngates;
 	GraphGate  *gates;
@@ -53,9 +53,11 @@ typedef struct ModelLoad ModelLoad;
 /*
  * Reads a model file and checks all of it that can be checked without its bulk.  All is
  * allocated in contexts that are children of the current one, so that on an error
- * nothing is left behind that the caller's context does not hold.
+ * nothing is left behind that the caller's context does not hold.  A stored file is one
+ * that ModelFileReadStored() may read.
  */
-extern ModelLoad *ModelLoadBegin(const char *file, Size size, const uint8 digest[MTL_DIGEST_SIZE]);
+extern ModelLoad *ModelLoadBegin(const char *file, Size size, const uint8 digest[MTL_DIGEST_SIZE],
+								 bool stored);
 
 /* Bytes of the image that the load would make. */
 extern Size ModelLoadImageSize(const ModelLoad *load);

@@ -198,7 +198,7 @@ BeginLoad(const MtlModel *value)
 {
 	MtlModelCheck(value);
 	CheckModelSize(value->file_size);
-	return ModelLoadBegin(value->file, value->file_size, value->digest);
+	return ModelLoadBegin(value->file, value->file_size, value->digest, true);
 }
 
 static LoadedModel *

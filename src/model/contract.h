@@ -3,7 +3,8 @@
  *	  The contract of a model, parsed: features, tasks, rank, examples.
  *
  * The architecture stays JSON here; graph/ reads it, so that this layer knows
- * no architecture.  docs/model-format.md says what every field means.
+ * no architecture.  docs/model-format.md says what every field means.  What is pointed
+ * to from here, contract_copy.c must know.
  */
 #ifndef MTL_RANK_CONTRACT_H
 #define MTL_RANK_CONTRACT_H
@@ -203,6 +204,12 @@ typedef struct Contract
 
 /* Parses the contract of a file; allocated in the current context. */
 extern Contract *ContractParse(const Jsonb *contract);
+
+/*
+ * A copy in the current context, without the JSON parts (tower, architecture), which would
+ * refer to the file, and without all that parsing has left in its context.
+ */
+extern Contract *ContractCopy(const Contract *contract);
 
 /*
  * Reads a value formula's weights, a JSON object of output names; form as in
