@@ -78,7 +78,7 @@ LargePagesCollapse(char *address, Size size)
 	for (char *step = address; step < end; step += COLLAPSE_STEP)
 	{
 		CHECK_FOR_INTERRUPTS();
-		if (madvise(step, Min(COLLAPSE_STEP, end - step), MADV_COLLAPSE) != 0)
+		if (madvise(step, Min(COLLAPSE_STEP, (Size) (end - step)), MADV_COLLAPSE) != 0)
 			return;
 	}
 }

@@ -13,18 +13,16 @@
 #include "model/outline.h"
 
 /*
- * The layout refers to the features of a contract, its copy to those of another.
+ * The layout refers to the features of the contract, which stays.
  */
 static InputLayout *
-CopyLayout(const InputLayout *layout, const Contract *from, const Contract *to)
+CopyLayout(const InputLayout *layout)
 {
 	InputLayout *copy = palloc(sizeof(InputLayout));
 
 	*copy = *layout;
 	copy->fields = palloc(sizeof(InputField) * layout->nfields);
 	memcpy(copy->fields, layout->fields, sizeof(InputField) * layout->nfields);
-	for (int i = 0; i < layout->nfields; i++)
-		copy->fields[i].feature = &to->features[layout->fields[i].feature - from->features];
 	return copy;
 }
 
@@ -59,18 +57,32 @@ CreateModel(const uint8 digest[MTL_DIGEST_SIZE])
 }
 
 /*
- * What is known without the bulk.  The graph is made in the current context: it refers
- * to the file, and to the contract with its JSON parts.
+ * The contract of a file, without what reading it leaves behind.
+ */
+static Contract *
+ReadContract(LoadedModel *model, const ModelFile *file)
+{
+	Contract   *contract = ContractParse(file->contract);
+
+	return ContractCopy(contract, MemoryContextAlloc(model->context, ContractCopySize(contract)));
+}
+
+/*
+ * What is known without the bulk, but for the contract, which is there.  The graph is made
+ * in the current context: it refers to the file.
  */
 static Graph *
 FillStructures(LoadedModel *model, ModelFile *file)
 {
-	Contract   *contract = ContractParse(file->contract);
-	Graph	   *graph = GraphBuild(contract, file);
-	MemoryContext caller = MemoryContextSwitchTo(model->context);
+	Graph	   *graph;
+	MemoryContext caller;
 
-	model->contract = ContractCopy(contract);
-	model->layout = CopyLayout(graph->layout, contract, model->contract);
+	ContractFindJson(model->contract, file->contract);
+	graph = GraphBuild(model->contract, file);
+	ContractForgetJson(model->contract);
+
+	caller = MemoryContextSwitchTo(model->context);
+	model->layout = CopyLayout(graph->layout);
 	model->ngates = graph->ngates;
 	model->gates = CopyGates(graph);
 	model->output_ops = palloc(sizeof(int) * graph->noutputs);
@@ -142,15 +154,15 @@ BulkOffset(Size outline, Size beginning)
  * Writes all but the bulk, and returns where that begins.
  */
 static char *
-FillImage(char *image, const ModelFile *file, Size bulk)
+FillImage(char *image, const ModelFile *file, const Contract *contract, Size bulk)
 {
 	ImageHeader *header = (ImageHeader *) image;
 
-	header->outline = OutlineSize(file);
+	header->outline = OutlineSize(file, contract);
 	header->beginning = file->beginning;
 	header->bulk = bulk;
 	header->file_size = file->size;
-	OutlineWrite(file, ImageOutline(image));
+	OutlineWrite(file, contract, ImageOutline(image));
 	memcpy(image + BeginningOffset(header->outline), file->bytes, file->beginning);
 	return image + BulkOffset(header->outline, header->beginning);
 }
@@ -178,6 +190,7 @@ ModelLoadBegin(const char *file, Size size, const uint8 digest[MTL_DIGEST_SIZE],
 	load->context = work;
 	load->model = model;
 	load->file = stored ? ModelFileReadStored(file, size) : ModelFileRead(file, size);
+	model->contract = ReadContract(model, load->file);
 	load->graph = FillStructures(model, load->file);
 	load->bulk_size = CountBulk(model, load->graph, load->file);
 
@@ -191,7 +204,7 @@ ModelLoadBegin(const char *file, Size size, const uint8 digest[MTL_DIGEST_SIZE],
 Size
 ModelLoadImageSize(const ModelLoad *load)
 {
-	return add_size(BulkOffset(OutlineSize(load->file), load->file->beginning), load->bulk_size);
+	return add_size(BulkOffset(OutlineSize(load->file, load->model->contract), load->file->beginning), load->bulk_size);
 }
 
 LoadedModel *
@@ -202,7 +215,7 @@ ModelLoadFinish(ModelLoad *load, char *image)
 	Bulk		bulk = {NULL, load->bulk_size, 0, false};
 
 	if (image)
-		bulk.base = FillImage(image, load->file, load->bulk_size);
+		bulk.base = FillImage(image, load->file, model->contract, load->bulk_size);
 	else
 	{
 		char	   *chunk = MemoryContextAllocHuge(model->context,
@@ -239,9 +252,17 @@ LoadedModelAttach(char *image, Size size, const uint8 digest[MTL_DIGEST_SIZE])
 		elog(ERROR, "an image of %zu bytes says that it has " UINT64_FORMAT,
 			 size, (uint64) bulk_offset + header->bulk);
 	if (OutlineIsReadable(ImageOutline(image)))
+	{
+		MemoryContextSwitchTo(model->context);
+		model->contract = OutlineContract(ImageOutline(image));
+		MemoryContextSwitchTo(work);
 		file = OutlineRead(ImageOutline(image));
+	}
 	else
+	{
 		file = ModelFileReadAgain(image + BeginningOffset(header->outline), header->file_size);
+		model->contract = ReadContract(model, file);
+	}
 	FillBulk(model, FillStructures(model, file), file, &bulk);
 	MemoryContextSwitchTo(caller);
 	MemoryContextDelete(work);

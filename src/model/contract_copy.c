@@ -1,98 +1,201 @@
 /*
  * contract_copy.c
- *	  Copies a contract without what reading it has left behind.
+ *	  Copies a contract into one piece of memory, which can be moved.
  */
 #include "postgres.h"
 
+#include "storage/shmem.h"
+#include "utils/memutils.h"
+
 #include "model/contract.h"
 
-static void *
-CopyArray(const void *array, Size element, int n)
+/* Where a copy is made; without a base its parts are palloc'ed, to count their bytes. */
+typedef struct Copier
 {
-	return array ? memcpy(palloc(element * Max(n, 1)), array, element * n) : NULL;
+	char	   *base;
+	Size		used;
+} Copier;
+
+static void *
+CopyBytes(Copier *copier, const void *bytes, Size size)
+{
+	char	   *copy;
+
+	if (bytes == NULL)
+		return NULL;
+	copy = copier->base ? copier->base + copier->used : palloc(Max(size, 1));
+	copier->used = add_size(copier->used, MAXALIGN(size));
+	return memcpy(copy, bytes, size);
 }
 
 static char *
-CopyName(const char *name)
+CopyName(Copier *copier, const char *name)
 {
-	return name ? pstrdup(name) : NULL;
+	return CopyBytes(copier, name, name ? strlen(name) + 1 : 0);
 }
 
 static char **
-CopyNames(char *const *names, int n)
+CopyNames(Copier *copier, char *const *names, int n)
 {
-	char	  **copy = CopyArray(names, sizeof(char *), n);
+	char	  **copy = CopyBytes(copier, names, sizeof(char *) * n);
 
 	for (int i = 0; copy && i < n; i++)
-		copy[i] = pstrdup(names[i]);
+		copy[i] = CopyName(copier, names[i]);
 	return copy;
 }
 
-/* In place: the value is one that was copied with what has it. */
-static void
-CopyText(FeatureValue *value, bool is_set)
+static bool
+HasText(const FeatureValue *value, bool is_set)
 {
-	if (is_set && value->kind == VALUE_TEXT)
-		value->u.text.data = CopyArray(value->u.text.data, 1, value->u.text.length);
+	return is_set && value->kind == VALUE_TEXT;
+}
+
+/* In place: the value was copied with what has it. */
+static void
+CopyText(Copier *copier, FeatureValue *value, bool is_set)
+{
+	if (HasText(value, is_set))
+		value->u.text.data = CopyBytes(copier, value->u.text.data, value->u.text.length);
 }
 
 static void
-CopyFeature(Feature *copy, const Feature *feature)
+CopyFeature(Copier *copier, Feature *copy)
 {
-	*copy = *feature;
-	copy->name = CopyName(feature->name);
-	CopyText(&copy->missing_value, feature->missing == MISSING_VALUE);
-	copy->columns = CopyNames(feature->columns, feature->width);
-	copy->transforms = CopyArray(feature->transforms, sizeof(Transform), feature->ntransforms);
-	for (int i = 0; i < feature->ntransforms; i++)
+	copy->name = CopyName(copier, copy->name);
+	CopyText(copier, &copy->missing_value, copy->missing == MISSING_VALUE);
+	copy->columns = CopyNames(copier, copy->columns, copy->width);
+	copy->transforms = CopyBytes(copier, copy->transforms, sizeof(Transform) * copy->ntransforms);
+	for (int i = 0; i < copy->ntransforms; i++)
 	{
-		copy->transforms[i].a = CopyArray(feature->transforms[i].a, sizeof(double), feature->width);
-		copy->transforms[i].b = CopyArray(feature->transforms[i].b, sizeof(double), feature->width);
+		copy->transforms[i].a = CopyBytes(copier, copy->transforms[i].a, sizeof(double) * copy->width);
+		copy->transforms[i].b = CopyBytes(copier, copy->transforms[i].b, sizeof(double) * copy->width);
 	}
-	copy->embedding = CopyName(feature->embedding);
-	copy->lookup.vocabulary = CopyName(feature->lookup.vocabulary);
-	CopyText(&copy->padding, feature->has_padding);
-	copy->weights_column = CopyName(feature->weights_column);
+	copy->embedding = CopyName(copier, copy->embedding);
+	copy->lookup.vocabulary = CopyName(copier, copy->lookup.vocabulary);
+	CopyText(copier, &copy->padding, copy->has_padding);
+	copy->weights_column = CopyName(copier, copy->weights_column);
 }
 
 static void
-CopyTask(Task *copy, const Task *task)
+CopyTask(Copier *copier, Task *copy)
 {
-	*copy = *task;
-	copy->name = CopyName(task->name);
-	copy->classes = CopyNames(task->classes, task->nclasses);
-	copy->factors = CopyArray(task->factors, sizeof(int), task->nfactors);
+	copy->name = CopyName(copier, copy->name);
+	copy->classes = CopyNames(copier, copy->classes, copy->nclasses);
+	copy->factors = CopyBytes(copier, copy->factors, sizeof(int) * copy->nfactors);
 	copy->tower = NULL;
 }
 
-static RankFormula *
-CopyRank(const RankFormula *rank)
+static Contract *
+CopyContract(Copier *copier, const Contract *contract)
 {
-	RankFormula *copy = CopyArray(rank, sizeof(RankFormula), 1);
+	Contract   *copy = CopyBytes(copier, contract, sizeof(Contract));
 
-	if (copy == NULL)
-		return NULL;
-	copy->outputs = CopyArray(rank->outputs, sizeof(int), rank->nterms);
-	copy->weights = CopyArray(rank->weights, sizeof(double), rank->nterms);
+	copy->features = CopyBytes(copier, contract->features, sizeof(Feature) * contract->nfeatures);
+	for (int i = 0; i < contract->nfeatures; i++)
+		CopyFeature(copier, &copy->features[i]);
+	copy->input = CopyBytes(copier, contract->input, sizeof(int) * contract->nfeatures);
+	copy->tasks = CopyBytes(copier, contract->tasks, sizeof(Task) * contract->ntasks);
+	for (int i = 0; i < contract->ntasks; i++)
+		CopyTask(copier, &copy->tasks[i]);
+	copy->outputs = CopyBytes(copier, contract->outputs, sizeof(Output) * contract->noutputs);
+	for (int i = 0; i < contract->noutputs; i++)
+		copy->outputs[i].name = CopyName(copier, copy->outputs[i].name);
+	copy->rank = CopyBytes(copier, contract->rank, sizeof(RankFormula));
+	if (copy->rank)
+	{
+		copy->rank->outputs = CopyBytes(copier, copy->rank->outputs, sizeof(int) * copy->rank->nterms);
+		copy->rank->weights = CopyBytes(copier, copy->rank->weights, sizeof(double) * copy->rank->nterms);
+	}
+	copy->architecture = NULL;
 	return copy;
 }
 
-Contract *
-ContractCopy(const Contract *contract)
+Size
+ContractCopySize(const Contract *contract)
 {
-	Contract   *copy = CopyArray(contract, sizeof(Contract), 1);
+	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "mtl_rank contract",
+												  ALLOCSET_DEFAULT_SIZES);
+	MemoryContext caller = MemoryContextSwitchTo(context);
+	Copier		copier = {NULL, 0};
 
-	copy->features = palloc(sizeof(Feature) * Max(contract->nfeatures, 1));
+	(void) CopyContract(&copier, contract);
+	MemoryContextSwitchTo(caller);
+	MemoryContextDelete(context);
+	return copier.used;
+}
+
+Contract *
+ContractCopy(const Contract *contract, char *piece)
+{
+	Copier		copier = {piece, 0};
+
+	return CopyContract(&copier, contract);
+}
+
+/* ------------------------------------------------------------------ moves */
+
+/* A pointer into a piece that was moved. */
+#define MOVE(pointer, distance) \
+	((pointer) = (pointer) ? (void *) ((char *) (pointer) + (distance)) : NULL)
+
+static void
+MoveNames(char ***names, int n, ptrdiff_t distance)
+{
+	MOVE(*names, distance);
+	for (int i = 0; *names && i < n; i++)
+		MOVE((*names)[i], distance);
+}
+
+static void
+MoveText(FeatureValue *value, bool is_set, ptrdiff_t distance)
+{
+	if (HasText(value, is_set))
+		MOVE(value->u.text.data, distance);
+}
+
+static void
+MoveFeature(Feature *feature, ptrdiff_t distance)
+{
+	MOVE(feature->name, distance);
+	MoveText(&feature->missing_value, feature->missing == MISSING_VALUE, distance);
+	MoveNames(&feature->columns, feature->width, distance);
+	MOVE(feature->transforms, distance);
+	for (int i = 0; i < feature->ntransforms; i++)
+	{
+		MOVE(feature->transforms[i].a, distance);
+		MOVE(feature->transforms[i].b, distance);
+	}
+	MOVE(feature->embedding, distance);
+	MOVE(feature->lookup.vocabulary, distance);
+	MoveText(&feature->padding, feature->has_padding, distance);
+	MOVE(feature->weights_column, distance);
+}
+
+static void
+MoveTask(Task *task, ptrdiff_t distance)
+{
+	MOVE(task->name, distance);
+	MoveNames(&task->classes, task->nclasses, distance);
+	MOVE(task->factors, distance);
+}
+
+void
+ContractMove(Contract *contract, ptrdiff_t distance)
+{
+	MOVE(contract->features, distance);
 	for (int i = 0; i < contract->nfeatures; i++)
-		CopyFeature(&copy->features[i], &contract->features[i]);
-	copy->input = CopyArray(contract->input, sizeof(int), contract->nfeatures);
-	copy->tasks = palloc(sizeof(Task) * contract->ntasks);
+		MoveFeature(&contract->features[i], distance);
+	MOVE(contract->input, distance);
+	MOVE(contract->tasks, distance);
 	for (int i = 0; i < contract->ntasks; i++)
-		CopyTask(&copy->tasks[i], &contract->tasks[i]);
-	copy->outputs = CopyArray(contract->outputs, sizeof(Output), contract->noutputs);
+		MoveTask(&contract->tasks[i], distance);
+	MOVE(contract->outputs, distance);
 	for (int i = 0; i < contract->noutputs; i++)
-		copy->outputs[i].name = CopyName(contract->outputs[i].name);
-	copy->rank = CopyRank(contract->rank);
-	copy->architecture = NULL;
-	return copy;
+		MOVE(contract->outputs[i].name, distance);
+	MOVE(contract->rank, distance);
+	if (contract->rank)
+	{
+		MOVE(contract->rank->outputs, distance);
+		MOVE(contract->rank->weights, distance);
+	}
 }

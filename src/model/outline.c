@@ -11,13 +11,15 @@
 
 /*
  * After the header come the tensors, whose names are offsets in the outline; then the
- * contract, and the names.
+ * contract, parsed and as JSON, and the names.
  */
 typedef struct OutlineHeader
 {
 	uint64		file_size;
 	uint64		beginning;		/* of the file, as in ModelFile */
-	uint64		contract;		/* offset */
+	uint64		contract_size;	/* of the contract's copy */
+	uint64		contract_address;	/* where it was made */
+	uint64		json;			/* offset */
 	int32		ntensors;
 	int32		encoding;
 } OutlineHeader;
@@ -39,15 +41,15 @@ ContractOffset(int ntensors)
 }
 
 static Size
-NamesOffset(const ModelFile *file)
+NamesOffset(const ModelFile *file, Size json)
 {
-	return add_size(ContractOffset(file->ntensors), VARSIZE(file->contract));
+	return add_size(json, VARSIZE(file->contract));
 }
 
 Size
-OutlineSize(const ModelFile *file)
+OutlineSize(const ModelFile *file, const Contract *contract)
 {
-	Size		size = NamesOffset(file);
+	Size		size = NamesOffset(file, add_size(ContractOffset(file->ntensors), ContractCopySize(contract)));
 
 	for (int i = 0; i < file->ntensors; i++)
 		size = add_size(size, strlen(file->tensors[i].name) + 1);
@@ -55,18 +57,23 @@ OutlineSize(const ModelFile *file)
 }
 
 void
-OutlineWrite(const ModelFile *file, char *outline)
+OutlineWrite(const ModelFile *file, const Contract *contract, char *outline)
 {
 	OutlineHeader *header = (OutlineHeader *) outline;
 	OutlineTensor *entries = (OutlineTensor *) (outline + MAXALIGN(sizeof(OutlineHeader)));
-	Size		position = NamesOffset(file);
+	char	   *piece = outline + ContractOffset(file->ntensors);
+	Size		position;
 
 	header->file_size = file->size;
 	header->beginning = file->beginning;
-	header->contract = ContractOffset(file->ntensors);
+	header->contract_size = ContractCopySize(contract);
+	header->contract_address = (uintptr_t) piece;
+	header->json = ContractOffset(file->ntensors) + header->contract_size;
 	header->ntensors = file->ntensors;
 	header->encoding = GetDatabaseEncoding();
-	memcpy(outline + header->contract, file->contract, VARSIZE(file->contract));
+	(void) ContractCopy(contract, piece);
+	memcpy(outline + header->json, file->contract, VARSIZE(file->contract));
+	position = NamesOffset(file, header->json);
 	for (int i = 0; i < file->ntensors; i++)
 	{
 		const Tensor *tensor = &file->tensors[i];
@@ -100,7 +107,7 @@ OutlineRead(char *outline)
 	Assert(OutlineIsReadable(outline));
 	file->size = header->file_size;
 	file->beginning = header->beginning;
-	file->contract = (Jsonb *) (outline + header->contract);
+	file->contract = (Jsonb *) (outline + header->json);
 	file->ntensors = header->ntensors;
 	file->tensors = palloc0(sizeof(Tensor) * Max(file->ntensors, 1));
 	for (int i = 0; i < file->ntensors; i++)
@@ -116,4 +123,15 @@ OutlineRead(char *outline)
 		tensor->size = entry->size;
 	}
 	return file;
+}
+
+Contract *
+OutlineContract(const char *outline)
+{
+	const OutlineHeader *header = (const OutlineHeader *) outline;
+	char	   *piece = palloc(header->contract_size);
+
+	memcpy(piece, outline + ContractOffset(header->ntensors), header->contract_size);
+	ContractMove((Contract *) piece, (ptrdiff_t) ((uintptr_t) piece - header->contract_address));
+	return (Contract *) piece;
 }
