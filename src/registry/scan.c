@@ -10,7 +10,6 @@
 
 #include "access/genam.h"
 #include "access/relation.h"
-#include "access/table.h"
 #include "catalog/pg_am.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_opfamily.h"
@@ -44,23 +43,22 @@ typedef struct Table
 
 /*
  * Opens a table that the current user may read as a whole, and that has no policies for
- * him and no child tables; NULL for any other.
+ * him and no child tables; NULL for any other.  As with a query, the lock stays until the
+ * transaction ends: what is read may point to more of the table.
  */
 static Relation
 OpenTable(Oid schema, const char *name)
 {
 	Oid			oid = get_relname_relid(name, schema);
-	Relation	relation;
+	Relation	relation = OidIsValid(oid) ? try_relation_open(oid, AccessShareLock) : NULL;
 
-	if (!OidIsValid(oid) || get_rel_relkind(oid) != RELKIND_RELATION ||
-		pg_class_aclcheck(oid, GetUserId(), ACL_SELECT) != ACLCHECK_OK ||
-		check_enable_rls(oid, InvalidOid, true) == RLS_ENABLED)
+	if (relation == NULL)
 		return NULL;
-	relation = try_relation_open(oid, AccessShareLock);
-	if (relation && relation->rd_rel->relkind == RELKIND_RELATION && !relation->rd_rel->relhassubclass)
+	if (relation->rd_rel->relkind == RELKIND_RELATION && !relation->rd_rel->relhassubclass &&
+		pg_class_aclcheck(oid, GetUserId(), ACL_SELECT) == ACLCHECK_OK &&
+		check_enable_rls(oid, InvalidOid, true) != RLS_ENABLED)
 		return relation;
-	if (relation)
-		relation_close(relation, AccessShareLock);
+	relation_close(relation, NoLock);
 	return NULL;
 }
 
@@ -128,7 +126,7 @@ TableOpen(Table *table, Oid schema, const char *table_name, Datum name, int vers
 		if (IndexHasKeys(table->index, table->nkeys, table->keys, families))
 			return true;
 	}
-	relation_close(table->relation, AccessShareLock);
+	relation_close(table->relation, NoLock);
 	return false;
 }
 
@@ -169,7 +167,7 @@ ScanActive(Oid schema, Datum name, int *version)
 		return false;
 	*version = FindValue(&table, FindColumn(table.relation, "version", INT4OID), &value) ?
 		DatumGetInt32(value) : 0;
-	relation_close(table.relation, AccessShareLock);
+	relation_close(table.relation, NoLock);
 	return true;
 }
 
@@ -190,7 +188,7 @@ ScanModels(Oid schema, Datum name, int version, bool *found, Datum *model)
 	column = FindColumn(table.relation, "model", type);
 	if (column > 0)
 		*found = FindValue(&table, column, model);
-	relation_close(table.relation, AccessShareLock);
+	relation_close(table.relation, NoLock);
 	return column > 0;
 }
 
