@@ -7,8 +7,10 @@
 #include "storage/shmem.h"
 #include "utils/memutils.h"
 
+#include "cache/large_pages.h"
 #include "cache/loaded_model.h"
 #include "model/examples.h"
+#include "model/outline.h"
 
 /*
  * The layout refers to the features of the contract, which stays.
@@ -40,18 +42,6 @@ CopyGates(const Graph *graph)
 	return gates;
 }
 
-/*
- * The contract stays with the model, but its JSON parts point into the file,
- * which goes.
- */
-static void
-ForgetJson(Contract *contract)
-{
-	contract->architecture = NULL;
-	for (int i = 0; i < contract->ntasks; i++)
-		contract->tasks[i].tower = NULL;
-}
-
 /* ------------------------------------------------------------ structures */
 
 static LoadedModel *
@@ -67,20 +57,31 @@ CreateModel(const uint8 digest[MTL_DIGEST_SIZE])
 }
 
 /*
- * What is known without the bulk.  The graph is made in the current context: it refers
- * to the file.
+ * The contract of a file, without what reading it leaves behind.
+ */
+static Contract *
+ReadContract(LoadedModel *model, const ModelFile *file)
+{
+	Contract   *contract = ContractParse(file->contract);
+
+	return ContractCopy(contract, MemoryContextAlloc(model->context, ContractCopySize(contract)));
+}
+
+/*
+ * What is known without the bulk, but for the contract, which is there.  The graph is made
+ * in the current context: it refers to the file.
  */
 static Graph *
 FillStructures(LoadedModel *model, ModelFile *file)
 {
-	MemoryContext caller = MemoryContextSwitchTo(model->context);
 	Graph	   *graph;
+	MemoryContext caller;
 
-	model->contract = ContractParse(file->contract);
-	MemoryContextSwitchTo(caller);
+	ContractFindJson(model->contract, file->contract);
 	graph = GraphBuild(model->contract, file);
+	ContractForgetJson(model->contract);
 
-	MemoryContextSwitchTo(model->context);
+	caller = MemoryContextSwitchTo(model->context);
 	model->layout = CopyLayout(graph->layout);
 	model->ngates = graph->ngates;
 	model->gates = CopyGates(graph);
@@ -102,7 +103,6 @@ FillBulk(LoadedModel *model, const Graph *graph, ModelFile *file, Bulk *bulk)
 	model->encoder = EncoderCreate(model->contract, model->layout, vocabularies);
 	model->program = ProgramCompile(graph, bulk);
 	BulkCheckComplete(bulk);
-	ForgetJson(model->contract);
 	model->size = MemoryContextMemAllocated(model->context, true);
 	MemoryContextSwitchTo(caller);
 }
@@ -124,27 +124,47 @@ CountBulk(const LoadedModel *model, const Graph *graph, ModelFile *file)
 
 typedef struct ImageHeader
 {
-	uint64		file_size;
-	uint64		beginning;		/* bytes of the file that follow */
+	uint64		outline;		/* bytes of the outline, which comes next */
+	uint64		beginning;		/* bytes of the file after it */
 	uint64		bulk;			/* bytes after those, aligned */
+	uint64		file_size;
 } ImageHeader;
 
-/* Where the bulk is in an image. */
-static Size
-BulkOffset(Size beginning)
+static char *
+ImageOutline(char *image)
 {
-	return TYPEALIGN(MTL_BULK_ALIGNMENT, add_size(sizeof(ImageHeader), beginning));
+	return image + MAXALIGN(sizeof(ImageHeader));
 }
 
-static void
-FillImageHeader(char *image, const ModelFile *file, Size bulk)
+/* Where the beginning of the file is in an image. */
+static Size
+BeginningOffset(Size outline)
+{
+	return add_size(MAXALIGN(sizeof(ImageHeader)), outline);
+}
+
+/* Where the bulk is. */
+static Size
+BulkOffset(Size outline, Size beginning)
+{
+	return TYPEALIGN(MTL_BULK_ALIGNMENT, add_size(BeginningOffset(outline), beginning));
+}
+
+/*
+ * Writes all but the bulk, and returns where that begins.
+ */
+static char *
+FillImage(char *image, const ModelFile *file, const Contract *contract, Size bulk)
 {
 	ImageHeader *header = (ImageHeader *) image;
 
-	header->file_size = file->size;
+	header->outline = OutlineSize(file, contract);
 	header->beginning = file->beginning;
 	header->bulk = bulk;
-	memcpy(image + sizeof(ImageHeader), file->bytes, file->beginning);
+	header->file_size = file->size;
+	OutlineWrite(file, contract, ImageOutline(image));
+	memcpy(image + BeginningOffset(header->outline), file->bytes, file->beginning);
+	return image + BulkOffset(header->outline, header->beginning);
 }
 
 /* --------------------------------------------------------------- loading */
@@ -159,7 +179,7 @@ struct ModelLoad
 };
 
 ModelLoad *
-ModelLoadBegin(const char *file, Size size, const uint8 digest[MTL_DIGEST_SIZE])
+ModelLoadBegin(const char *file, Size size, const uint8 digest[MTL_DIGEST_SIZE], bool stored)
 {
 	LoadedModel *model = CreateModel(digest);
 	MemoryContext work = AllocSetContextCreate(CurrentMemoryContext, "mtl_rank load",
@@ -169,7 +189,8 @@ ModelLoadBegin(const char *file, Size size, const uint8 digest[MTL_DIGEST_SIZE])
 
 	load->context = work;
 	load->model = model;
-	load->file = ModelFileRead(file, size);
+	load->file = stored ? ModelFileReadStored(file, size) : ModelFileRead(file, size);
+	model->contract = ReadContract(model, load->file);
 	load->graph = FillStructures(model, load->file);
 	load->bulk_size = CountBulk(model, load->graph, load->file);
 
@@ -183,7 +204,7 @@ ModelLoadBegin(const char *file, Size size, const uint8 digest[MTL_DIGEST_SIZE])
 Size
 ModelLoadImageSize(const ModelLoad *load)
 {
-	return add_size(BulkOffset(load->file->beginning), load->bulk_size);
+	return add_size(BulkOffset(OutlineSize(load->file, load->model->contract), load->file->beginning), load->bulk_size);
 }
 
 LoadedModel *
@@ -194,16 +215,14 @@ ModelLoadFinish(ModelLoad *load, char *image)
 	Bulk		bulk = {NULL, load->bulk_size, 0, false};
 
 	if (image)
-	{
-		FillImageHeader(image, load->file, load->bulk_size);
-		bulk.base = image + BulkOffset(load->file->beginning);
-	}
+		bulk.base = FillImage(image, load->file, model->contract, load->bulk_size);
 	else
 	{
 		char	   *chunk = MemoryContextAllocHuge(model->context,
 												   load->bulk_size + MTL_BULK_ALIGNMENT);
 
 		bulk.base = (char *) TYPEALIGN(MTL_BULK_ALIGNMENT, chunk);
+		LargePagesAdvise(bulk.base, load->bulk_size);
 	}
 	FillBulk(model, load->graph, load->file, &bulk);
 	MemoryContextSwitchTo(caller);
@@ -214,7 +233,7 @@ ModelLoadFinish(ModelLoad *load, char *image)
 LoadedModel *
 LoadedModelCreate(const char *file, Size size, const uint8 digest[MTL_DIGEST_SIZE])
 {
-	return ModelLoadFinish(ModelLoadBegin(file, size, digest), NULL);
+	return ModelLoadFinish(ModelLoadBegin(file, size, digest, false), NULL);
 }
 
 LoadedModel *
@@ -225,13 +244,25 @@ LoadedModelAttach(char *image, Size size, const uint8 digest[MTL_DIGEST_SIZE])
 	MemoryContext work = AllocSetContextCreate(CurrentMemoryContext, "mtl_rank load",
 											   ALLOCSET_DEFAULT_SIZES);
 	MemoryContext caller = MemoryContextSwitchTo(work);
-	Bulk		bulk = {image + BulkOffset(header->beginning), header->bulk, 0, true};
+	Size		bulk_offset = BulkOffset(header->outline, header->beginning);
+	Bulk		bulk = {image + bulk_offset, header->bulk, 0, true};
 	ModelFile  *file;
 
-	if (BulkOffset(header->beginning) + header->bulk != size)
+	if (bulk_offset + header->bulk != size)
 		elog(ERROR, "an image of %zu bytes says that it has " UINT64_FORMAT,
-			 size, (uint64) BulkOffset(header->beginning) + header->bulk);
-	file = ModelFileReadAgain(image + sizeof(ImageHeader), header->file_size);
+			 size, (uint64) bulk_offset + header->bulk);
+	if (OutlineIsReadable(ImageOutline(image)))
+	{
+		MemoryContextSwitchTo(model->context);
+		model->contract = OutlineContract(ImageOutline(image));
+		MemoryContextSwitchTo(work);
+		file = OutlineRead(ImageOutline(image));
+	}
+	else
+	{
+		file = ModelFileReadAgain(image + BeginningOffset(header->outline), header->file_size);
+		model->contract = ReadContract(model, file);
+	}
 	FillBulk(model, FillStructures(model, file), file, &bulk);
 	MemoryContextSwitchTo(caller);
 	MemoryContextDelete(work);

@@ -5,9 +5,11 @@
  * Its structures live in one memory context of its own.  They refer to nothing outside
  * but the bulk (model/bulk.h), which is in that context too, or in an image.
  *
- * An image is what another process needs to have the same model: the beginning of the
- * file, which has the contract and the shapes of the tensors, and the bulk.  It has no
- * pointers, so that it may lie at any address that is a multiple of MTL_BULK_ALIGNMENT.
+ * An image is what another process needs to have the same model: its outline
+ * (model/outline.h), and the bulk.  As the outline has its texts in one encoding, for
+ * databases of another one there is also the beginning of the file, which it was made
+ * from.  An image has no pointers, so that it may lie at any address that is a multiple
+ * of MTL_BULK_ALIGNMENT.
  */
 #ifndef MTL_RANK_LOADED_MODEL_H
 #define MTL_RANK_LOADED_MODEL_H
@@ -28,7 +30,7 @@ typedef struct LoadedModel
 {
 	MemoryContext context;
 	uint8		digest[MTL_DIGEST_SIZE];
-	Contract   *contract;		/* its JSON parts are gone: see loaded_model.c */
+	Contract   *contract;		/* a ContractCopy() */
 	InputLayout *layout;
 	int			ngates;
 	GraphGate  *gates;
@@ -51,9 +53,11 @@ typedef struct ModelLoad ModelLoad;
 /*
  * Reads a model file and checks all of it that can be checked without its bulk.  All is
  * allocated in contexts that are children of the current one, so that on an error
- * nothing is left behind that the caller's context does not hold.
+ * nothing is left behind that the caller's context does not hold.  A stored file is one
+ * that ModelFileReadStored() may read.
  */
-extern ModelLoad *ModelLoadBegin(const char *file, Size size, const uint8 digest[MTL_DIGEST_SIZE]);
+extern ModelLoad *ModelLoadBegin(const char *file, Size size, const uint8 digest[MTL_DIGEST_SIZE],
+								 bool stored);
 
 /* Bytes of the image that the load would make. */
 extern Size ModelLoadImageSize(const ModelLoad *load);

@@ -131,7 +131,7 @@ PinOwn(const uint8 digest[MTL_DIGEST_SIZE])
 
 	if (entry == NULL)
 		return NULL;
-	if (entry->model->shared.segment && !entry->model->shared.pinned &&
+	if (SharedPinAddress(&entry->model->shared) && !entry->model->shared.pinned &&
 		!SharedCachePinAgain(&entry->model->shared))
 	{
 		Evict(entry->model);
@@ -198,7 +198,7 @@ BeginLoad(const MtlModel *value)
 {
 	MtlModelCheck(value);
 	CheckModelSize(value->file_size);
-	return ModelLoadBegin(value->file, value->file_size, value->digest);
+	return ModelLoadBegin(value->file, value->file_size, value->digest, true);
 }
 
 static LoadedModel *
@@ -290,7 +290,7 @@ ModelCacheEvict(const uint8 *digest)
 		if (model->pins == 0 &&
 			(digest == NULL || memcmp(model->digest, digest, MTL_DIGEST_SIZE) == 0))
 		{
-			nown += model->shared.segment == NULL;
+			nown += SharedPinAddress(&model->shared) == NULL;
 			Evict(model);
 		}
 	}
@@ -308,7 +308,7 @@ ModelCacheList(int *nmodels)
 	{
 		LoadedModel *model = dlist_container(LoadedModel, lru, iter.cur);
 
-		if (model->shared.segment == NULL)
+		if (SharedPinAddress(&model->shared) == NULL)
 			models[(*nmodels)++] = model;
 	}
 	return models;

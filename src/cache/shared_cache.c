@@ -62,7 +62,7 @@ int			mtl_rank_shared_cache_size;
 static Directory *directory = NULL;
 static dlist_head pins = DLIST_STATIC_INIT(pins);
 static Slot *claimed = NULL;
-static dsm_segment *claimed_segment = NULL;
+static Segment claimed_segment;
 
 /* ------------------------------------------------------------- directory */
 
@@ -233,18 +233,15 @@ void
 SharedCacheAbandon(void)
 {
 	Slot	   *slot = claimed;
-	dsm_segment *segment = claimed_segment;
 
 	if (slot == NULL)
 		return;
 	claimed = NULL;
-	claimed_segment = NULL;
 	LWLockAcquire(&directory->lock, LW_EXCLUSIVE);
 	FreeSlot(slot);
 	LWLockRelease(&directory->lock);
 	ConditionVariableBroadcast(&directory->loaded);
-	if (segment)
-		dsm_detach(segment);
+	SegmentDetach(&claimed_segment);
 }
 
 static void
@@ -308,12 +305,8 @@ SharedCacheUnpin(SharedPin *pin)
 void
 SharedCacheForget(SharedPin *pin)
 {
-	dsm_segment *segment = pin->segment;
-
 	SharedCacheUnpin(pin);
-	pin->segment = NULL;
-	if (segment)
-		dsm_detach(segment);
+	SegmentDetach(&pin->segment);
 }
 
 void
@@ -332,12 +325,6 @@ Size
 SharedPinSize(const SharedPin *pin)
 {
 	return SegmentSize(pin->size);
-}
-
-char *
-SharedPinAddress(const SharedPin *pin)
-{
-	return dsm_segment_address(pin->segment);
 }
 
 /*
@@ -380,6 +367,7 @@ bool
 SharedCachePin(const uint8 digest[MTL_DIGEST_SIZE], SharedPin *pin, char **reason)
 {
 	dsm_handle	handle;
+	volatile bool mapped = false;
 
 	*reason = NULL;
 	if (!EnterDirectory())
@@ -391,7 +379,7 @@ SharedCachePin(const uint8 digest[MTL_DIGEST_SIZE], SharedPin *pin, char **reaso
 
 	PG_TRY();
 	{
-		pin->segment = SegmentAttach(handle, reason);
+		mapped = SegmentAttach(handle, &pin->segment, reason);
 	}
 	PG_CATCH();
 	{
@@ -399,7 +387,7 @@ SharedCachePin(const uint8 digest[MTL_DIGEST_SIZE], SharedPin *pin, char **reaso
 		PG_RE_THROW();
 	}
 	PG_END_TRY();
-	if (pin->segment)
+	if (mapped)
 		return true;
 	SharedCacheUnpin(pin);
 	*reason = psprintf("it could not be mapped: %s", *reason ? *reason : "its segment is gone");
@@ -526,7 +514,9 @@ SharedCacheReserve(Size size, char **reason)
 	Size		limit = SizeLimit();
 	Size		others;
 
-	Assert(claimed != NULL && claimed_segment == NULL);
+	bool		created;
+
+	Assert(claimed != NULL && claimed_segment.dsm == NULL);
 	if (!MakeRoom(size, limit, &others))
 	{
 		*reason = SegmentSize(size) > limit ?
@@ -538,33 +528,34 @@ SharedCacheReserve(Size size, char **reason)
 	}
 
 	/* the system may have less than the setting allows */
-	claimed_segment = SegmentCreate(size, reason);
-	if (claimed_segment == NULL && CanEvict(size))
-		while (claimed_segment == NULL && EvictOldest())
-			claimed_segment = SegmentCreate(size, reason);
-	if (claimed_segment == NULL)
+	created = SegmentCreate(size, &claimed_segment, reason);
+	if (!created && CanEvict(size))
+		while (!created && EvictOldest())
+			created = SegmentCreate(size, &claimed_segment, reason);
+	if (!created)
 	{
 		*reason = psprintf("there is no memory for it: %s", *reason);
 		return NULL;
 	}
-	return dsm_segment_address(claimed_segment);
+	SegmentPrepare(&claimed_segment);
+	return claimed_segment.address;
 }
 
 void
 SharedCachePublish(SharedPin *pin)
 {
-	Assert(claimed_segment != NULL);
+	Assert(claimed_segment.dsm != NULL);
 	HOLD_INTERRUPTS();
-	dsm_pin_segment(claimed_segment);
+	dsm_pin_segment(claimed_segment.dsm);
 	LWLockAcquire(&directory->lock, LW_EXCLUSIVE);
-	claimed->handle = dsm_segment_handle(claimed_segment);
+	claimed->handle = dsm_segment_handle(claimed_segment.dsm);
 	claimed->state = SLOT_READY;
 	PinSlot(claimed, pin);
 	LWLockRelease(&directory->lock);
 	ConditionVariableBroadcast(&directory->loaded);
 	pin->segment = claimed_segment;
 	claimed = NULL;
-	claimed_segment = NULL;
+	memset(&claimed_segment, 0, sizeof(Segment));
 	RESUME_INTERRUPTS();
 }
 

@@ -26,14 +26,14 @@
 
 #include "datatype/timestamp.h"
 #include "lib/ilist.h"
-#include "storage/dsm.h"
 
+#include "cache/shared_memory.h"
 #include "model/digest.h"
 
 /* An image that this process has mapped. */
 typedef struct SharedPin
 {
-	dsm_segment *segment;		/* NULL: none */
+	Segment		segment;
 	Size		size;			/* of the image */
 	int			slot;			/* its place in the directory */
 	uint64		generation;		/* of what is in that place */
@@ -86,8 +86,12 @@ extern void SharedPinMove(SharedPin *to, SharedPin *from);
 /* Bytes that the image takes of mtl_rank.shared_cache_size. */
 extern Size SharedPinSize(const SharedPin *pin);
 
-/* Where the image is. */
-extern char *SharedPinAddress(const SharedPin *pin);
+/* Where the image is; NULL if this process has none mapped. */
+static inline char *
+SharedPinAddress(const SharedPin *pin)
+{
+	return pin->segment.address;
+}
 
 /*
  * Claims the place of a model that this process is going to load.  What must follow a

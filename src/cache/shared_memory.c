@@ -15,6 +15,7 @@
 #include "utils/resowner.h"
 
 #include "compat.h"
+#include "cache/large_pages.h"
 #include "cache/shared_memory.h"
 
 #define SHARED_MEMORY_NAME "mtl_rank"
@@ -132,7 +133,7 @@ ReleaseOwner(ResourceOwner owner)
  * without a subtransaction, which a parallel worker cannot have.
  */
 static dsm_segment *
-OpenSegment(dsm_handle handle, Size size, char **reason)
+OpenDsm(dsm_handle handle, Size size, char **reason)
 {
 	MemoryContext caller = CurrentMemoryContext;
 	ResourceOwner outer = CurrentResourceOwner;
@@ -165,16 +166,49 @@ OpenSegment(dsm_handle handle, Size size, char **reason)
 	return segment;
 }
 
-dsm_segment *
-SegmentCreate(Size size, char **reason)
+static bool
+OpenSegment(dsm_handle handle, Size size, Segment *segment, char **reason)
 {
-	return OpenSegment(DSM_HANDLE_INVALID, size, reason);
+	dsm_segment *dsm = OpenDsm(handle, size, reason);
+
+	memset(segment, 0, sizeof(Segment));
+	if (dsm == NULL)
+		return false;
+	segment->dsm = dsm;
+	segment->large_pages = LargePagesMap(dsm_segment_address(dsm), dsm_segment_map_length(dsm));
+	segment->address = segment->large_pages ? segment->large_pages : dsm_segment_address(dsm);
+	return true;
 }
 
-dsm_segment *
-SegmentAttach(dsm_handle handle, char **reason)
+bool
+SegmentCreate(Size size, Segment *segment, char **reason)
 {
-	return OpenSegment(handle, 0, reason);
+	return OpenSegment(DSM_HANDLE_INVALID, size, segment, reason);
+}
+
+void
+SegmentPrepare(const Segment *segment)
+{
+	if (segment->large_pages)
+		LargePagesCollapse(segment->large_pages, dsm_segment_map_length(segment->dsm));
+}
+
+bool
+SegmentAttach(dsm_handle handle, Segment *segment, char **reason)
+{
+	return OpenSegment(handle, 0, segment, reason);
+}
+
+void
+SegmentDetach(Segment *segment)
+{
+	dsm_segment *dsm = segment->dsm;
+
+	if (segment->large_pages)
+		LargePagesUnmap(segment->large_pages, dsm_segment_map_length(dsm));
+	memset(segment, 0, sizeof(Segment));
+	if (dsm)
+		dsm_detach(dsm);
 }
 
 /*
@@ -182,12 +216,12 @@ SegmentAttach(dsm_handle handle, char **reason)
  * the memory goes with the last mapping.
  */
 static void
-RemovePages(dsm_segment *segment)
+RemovePages(dsm_segment *dsm)
 {
 #ifdef MADV_REMOVE
 	uintptr_t	page = sysconf(_SC_PAGESIZE);
-	uintptr_t	begin = (uintptr_t) dsm_segment_address(segment);
-	uintptr_t	end = begin + dsm_segment_map_length(segment);
+	uintptr_t	begin = (uintptr_t) dsm_segment_address(dsm);
+	uintptr_t	end = begin + dsm_segment_map_length(dsm);
 
 	begin = TYPEALIGN(page, begin);
 	end = TYPEALIGN_DOWN(page, end);
@@ -199,17 +233,17 @@ RemovePages(dsm_segment *segment)
 void
 SegmentDestroy(dsm_handle handle)
 {
-	dsm_segment *segment = dsm_find_mapping(handle);
-	bool		mapped = segment != NULL;
+	dsm_segment *dsm = dsm_find_mapping(handle);
+	bool		mapped = dsm != NULL;
 	char	   *reason;
 
 	/* if nobody has it mapped, it is gone after this */
 	dsm_unpin_segment(handle);
-	if (segment == NULL)
-		segment = SegmentAttach(handle, &reason);
-	if (segment == NULL)
+	if (dsm == NULL)
+		dsm = OpenDsm(handle, 0, &reason);
+	if (dsm == NULL)
 		return;
-	RemovePages(segment);
+	RemovePages(dsm);
 	if (!mapped)
-		dsm_detach(segment);
+		dsm_detach(dsm);
 }

@@ -21,14 +21,28 @@ extern void SharedMemoryRequest(Size size, void (*init) (void *memory));
  */
 extern void *SharedMemoryGet(void);
 
-/*
- * A new segment of this size, mapped until SegmentDetach() or the end of the process.
- * When the system has not as much memory, NULL and what it said, palloc'ed.
- */
-extern dsm_segment *SegmentCreate(Size size, char **reason);
+/* A segment that this process has mapped. */
+typedef struct Segment
+{
+	dsm_segment *dsm;			/* NULL: none */
+	char	   *address;		/* where to use it; not the one that dsm knows */
+	char	   *large_pages;	/* what LargePagesMap() gave */
+} Segment;
 
-/* Maps a segment that another process made; NULL also if it is gone. */
-extern dsm_segment *SegmentAttach(dsm_handle handle, char **reason);
+/*
+ * Makes a segment of this size, mapped until SegmentDetach() or the end of the process.
+ * When the system has not as much memory, false and what it said, palloc'ed.
+ */
+extern bool SegmentCreate(Size size, Segment *segment, char **reason);
+
+/* To be called before a new segment is filled.  Can be interrupted. */
+extern void SegmentPrepare(const Segment *segment);
+
+/* Maps a segment that another process made; false also if it is gone. */
+extern bool SegmentAttach(dsm_handle handle, Segment *segment, char **reason);
+
+/* Never fails. */
+extern void SegmentDetach(Segment *segment);
 
 /*
  * Gives the memory of a segment that is pinned back to the system, though processes may

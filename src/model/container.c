@@ -370,9 +370,17 @@ ReadTensors(ModelFile *file, JsonObject *header, const char *data, int64 data_si
 	qsort(file->tensors, file->ntensors, sizeof(Tensor), CompareTensorNames);
 }
 
-static ModelFile *
-ReadFile(const char *bytes, Size size, bool has_data)
+typedef enum FileState
 {
+	FILE_UNKNOWN,
+	FILE_STORED,				/* its numbers have been checked */
+	FILE_BEGINNING				/* and are not here */
+} FileState;
+
+static ModelFile *
+ReadFile(const char *bytes, Size size, FileState state)
+{
+	bool		has_data = state != FILE_BEGINNING;
 	ModelFile  *file = palloc0(sizeof(ModelFile));
 	int64		header_length = HeaderLength(bytes, size);
 	const char *data = has_data ? bytes + LENGTH_SIZE + header_length : NULL;
@@ -401,7 +409,7 @@ ReadFile(const char *bytes, Size size, bool has_data)
 	if (has_data)
 		CheckTensorsTile(file, data, data_size);
 	file->contract = JsonbFromUtf8(contract, strlen(contract), "contract");
-	if (has_data)
+	if (state == FILE_UNKNOWN)
 	{
 		CheckTensorsFinite(file);
 		CheckDigest(file, contract, digest);
@@ -412,13 +420,19 @@ ReadFile(const char *bytes, Size size, bool has_data)
 ModelFile *
 ModelFileRead(const char *bytes, Size size)
 {
-	return ReadFile(bytes, size, true);
+	return ReadFile(bytes, size, FILE_UNKNOWN);
+}
+
+ModelFile *
+ModelFileReadStored(const char *bytes, Size size)
+{
+	return ReadFile(bytes, size, FILE_STORED);
 }
 
 ModelFile *
 ModelFileReadAgain(const char *bytes, Size size)
 {
-	return ReadFile(bytes, size, false);
+	return ReadFile(bytes, size, FILE_BEGINNING);
 }
 
 Tensor *

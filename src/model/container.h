@@ -75,6 +75,12 @@ struct ModelFile
 extern ModelFile *ModelFileRead(const char *bytes, Size size);
 
 /*
+ * The same for bytes that are known to have passed all checks before, as those of a value
+ * are whose digest MtlModelCheck() has compared: without another pass over the weights.
+ */
+extern ModelFile *ModelFileReadStored(const char *bytes, Size size);
+
+/*
  * The same from the beginning of a file that was of this size, and had passed all checks.
  */
 extern ModelFile *ModelFileReadAgain(const char *bytes, Size size);

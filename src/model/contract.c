@@ -342,6 +342,27 @@ ParseExamples(Contract *contract, JsonObject *object)
 	JsonObjectClose(examples);
 }
 
+void
+ContractFindJson(Contract *contract, const Jsonb *jsonb)
+{
+	JsonObject *object = JsonObjectOpen(JsonRoot(jsonb), "");
+	JsonArray  *tasks = JsonNeedArray(object, "tasks");
+
+	Assert(tasks->length == contract->ntasks);
+	for (int i = 0; i < contract->ntasks; i++)
+		if (contract->tasks[i].type != TASK_PRODUCT)
+			contract->tasks[i].tower = JsonGet(JsonArrayObject(tasks, i), "tower");
+	contract->architecture = JsonGet(object, "architecture");
+}
+
+void
+ContractForgetJson(Contract *contract)
+{
+	contract->architecture = NULL;
+	for (int i = 0; i < contract->ntasks; i++)
+		contract->tasks[i].tower = NULL;
+}
+
 Contract *
 ContractParse(const Jsonb *jsonb)
 {

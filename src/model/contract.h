@@ -3,7 +3,8 @@
  *	  The contract of a model, parsed: features, tasks, rank, examples.
  *
  * The architecture stays JSON here; graph/ reads it, so that this layer knows
- * no architecture.  docs/model-format.md says what every field means.
+ * no architecture.  docs/model-format.md says what every field means.  What is pointed
+ * to from here, contract_copy.c must copy and move.
  */
 #ifndef MTL_RANK_CONTRACT_H
 #define MTL_RANK_CONTRACT_H
@@ -204,6 +205,26 @@ typedef struct Contract
 
 /* Parses the contract of a file; allocated in the current context. */
 extern Contract *ContractParse(const Jsonb *contract);
+
+/*
+ * Copies a contract, without its JSON parts, into one piece of memory, MAXALIGNed, and of
+ * ContractCopySize() bytes; the copy is at its beginning.
+ */
+extern Size ContractCopySize(const Contract *contract);
+extern Contract *ContractCopy(const Contract *contract, char *piece);
+
+/*
+ * To be called for a copy whose piece was copied as it was to a place that is distance
+ * bytes from where it was made: changes all pointers.
+ */
+extern void ContractMove(Contract *contract, ptrdiff_t distance);
+
+/*
+ * Finds the JSON parts (architecture, and tower of the tasks) of a copy in the JSON it was
+ * parsed from; takes them away, as they refer to that.
+ */
+extern void ContractFindJson(Contract *contract, const Jsonb *jsonb);
+extern void ContractForgetJson(Contract *contract);
 
 /*
  * Reads a value formula's weights, a JSON object of output names; form as in

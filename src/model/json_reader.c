@@ -137,12 +137,26 @@ JsonObjectPath(const JsonObject *object)
 	return object->path;
 }
 
+/*
+ * A path and what follows it.  Paths are made for every key, though few are ever shown:
+ * psprintf() would take most of the time that reading a contract takes, and more memory.
+ */
+static char *
+ExtendPath(const char *path, const char *separator, const char *more)
+{
+	Size		size = strlen(path) + strlen(separator) + strlen(more) + 1;
+	char	   *result = palloc(size);
+
+	strlcpy(result, path, size);
+	strlcat(result, separator, size);
+	strlcat(result, more, size);
+	return result;
+}
+
 char *
 JsonKeyPath(const JsonObject *object, const char *key)
 {
-	if (object->path[0] == '\0')
-		return pstrdup(key);
-	return psprintf("%s.%s", object->path, key);
+	return ExtendPath(object->path, object->path[0] == '\0' ? "" : ".", key);
 }
 
 static bool
@@ -410,7 +424,10 @@ JsonNeedArray(JsonObject *object, const char *key)
 JsonObject *
 JsonArrayObject(const JsonArray *array, int i)
 {
-	return JsonObjectOpen(&array->elements[i], psprintf("%s[%d]", array->path, i));
+	char		position[16];
+
+	strcpy(position + pg_ltoa(i, position), "]");
+	return JsonObjectOpen(&array->elements[i], ExtendPath(array->path, "[", position));
 }
 
 int

@@ -16,6 +16,7 @@
 #include "compat.h"
 #include "model/names.h"
 #include "registry/lookup.h"
+#include "registry/scan.h"
 
 /* Names that an error lists at most. */
 #define MAX_NAMES_LISTED 20
@@ -185,6 +186,27 @@ SplitName(char *name, int *version)
 	return at;
 }
 
+/*
+ * The model of a name by a query, in the caller's context; an error where there is none.
+ */
+static Datum
+QueryModel(Oid schema, const char *name, const char *version_text, int version)
+{
+	Datum		model;
+	bool		isnull;
+
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "SPI_connect failed");
+	if (RunQuery(version_text ? QUERY_VERSION : QUERY_ACTIVE, schema, name, version, 1) == 0)
+		NotFoundError(schema, name, version_text);
+	model = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull);
+	if (isnull)
+		elog(ERROR, "model \"%s\" is null", name);
+	model = SPI_datumTransfer(model, false, -1);
+	SPI_finish();
+	return model;
+}
+
 Datum
 RegistryLookup(Oid schema, const char *full_name)
 {
@@ -192,22 +214,15 @@ RegistryLookup(Oid schema, const char *full_name)
 	int			version;
 	char	   *version_text = SplitName(name, &version);
 	Datum		model;
-	bool		isnull;
+	bool		found;
 
 	if (version_text && version == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("invalid version \"%s\" of model \"%s\"", version_text, name),
 				 errhint("Name a version as \"%s@1\".", name)));
-	if (SPI_connect() != SPI_OK_CONNECT)
-		elog(ERROR, "SPI_connect failed");
-	if (RunQuery(version_text ? QUERY_VERSION : QUERY_ACTIVE, schema, name, version, 1) == 0)
-		NotFoundError(schema, name, version_text);
-	model = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull);
-	if (isnull)
-		elog(ERROR, "model \"%s\" is null", full_name);
-	model = SPI_datumTransfer(model, false, -1);
-	SPI_finish();
+	if (!RegistryScan(schema, name, version, &found, &model) || !found)
+		model = QueryModel(schema, name, version_text, version);
 	pfree(name);
 	return model;
 }
@@ -264,9 +279,12 @@ RegistryPeek(Oid schema, const char *full_name, Datum *model)
 	char	   *name = pstrdup(full_name);
 	int			version;
 	bool		has_version = SplitName(name, &version) != NULL;
+	bool		found;
 
 	if ((has_version && version == 0) || !MayPeek(schema, "mtl_models") ||
 		(!has_version && !MayPeek(schema, "mtl_active")))
 		return false;
+	if (RegistryScan(schema, name, version, &found, model))
+		return found;
 	return PeekValue(has_version ? QUERY_VERSION : QUERY_ACTIVE, schema, name, version, false, model);
 }

@@ -79,7 +79,7 @@ mtl_cache_prewarm(PG_FUNCTION_ARGS)
 		fcinfo->flinfo->fn_extra = ModelArgumentCreate(fcinfo);
 	model = ModelArgumentGet(fcinfo->flinfo->fn_extra, fcinfo);
 
-	shared = model->shared.segment != NULL;
+	shared = SharedPinAddress(&model->shared) != NULL;
 	values[0] = CStringGetTextDatum(shared ? "shared" : "session");
 	values[1] = Int64GetDatum(shared ? SharedPinSize(&model->shared) : model->size);
 	values[2] = shared ? (Datum) 0 : CStringGetTextDatum(model->reason);

@@ -38,7 +38,7 @@ Datum
 mtl_tasks(PG_FUNCTION_ARGS)
 {
 	MtlModel   *value = ModelArgumentValue(fcinfo);
-	ModelFile  *file = ModelFileRead(value->file, value->file_size);
+	ModelFile  *file = ModelFileReadStored(value->file, value->file_size);
 	Contract   *contract = ContractParse(file->contract);
 	char	  **names = palloc(sizeof(char *) * contract->noutputs);
 
@@ -108,7 +108,7 @@ mtl_features(PG_FUNCTION_ARGS)
 	static const char *const kinds[] = {"dense", "sparse", "sequence"};
 	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
 	MtlModel   *model = ModelArgumentValue(fcinfo);
-	ModelFile  *file = ModelFileRead(model->file, model->file_size);
+	ModelFile  *file = ModelFileReadStored(model->file, model->file_size);
 	Contract   *contract = ContractParse(file->contract);
 	JsonbContainer *json = FeaturesJson(file->contract)->val.binary.data;
 	int			position = 1;
@@ -196,7 +196,7 @@ Datum
 mtl_describe(PG_FUNCTION_ARGS)
 {
 	MtlModel   *model = ModelArgumentValue(fcinfo);
-	ModelFile  *file = ModelFileRead(model->file, model->file_size);
+	ModelFile  *file = ModelFileReadStored(model->file, model->file_size);
 	Contract   *contract = ContractParse(file->contract);
 	Graph	   *graph = GraphBuild(contract, file);
 	StringInfoData text;

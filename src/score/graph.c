@@ -18,7 +18,7 @@ Datum
 mtl_graph(PG_FUNCTION_ARGS)
 {
 	MtlModel   *model = ModelArgumentValue(fcinfo);
-	ModelFile  *file = ModelFileRead(model->file, model->file_size);
+	ModelFile  *file = ModelFileReadStored(model->file, model->file_size);
 	Contract   *contract = ContractParse(file->contract);
 	Graph	   *graph = GraphBuild(contract, file);
 	StringInfoData dot;

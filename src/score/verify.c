@@ -107,7 +107,7 @@ mtl_verify(PG_FUNCTION_ARGS)
 	caller = MemoryContextSwitchTo(work);
 	value = ModelArgumentValue(fcinfo);
 	model = LoadedModelCreate(value->file, value->file_size, value->digest);
-	examples = ExamplesRead(model->contract, ModelFileRead(value->file, value->file_size));
+	examples = ExamplesRead(model->contract, ModelFileReadStored(value->file, value->file_size));
 	if (examples)
 		ReplayExamples(result, model, examples);
 	MemoryContextSwitchTo(caller);

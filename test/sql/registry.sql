@@ -320,4 +320,30 @@ SET client_min_messages = warning;
 DROP SCHEMA impostor CASCADE;
 RESET client_min_messages;
 
+-- tables that their owner has changed: without the index, with rows elsewhere, with a column of another type
+SELECT mtl_score('feed', ARRAY[1, 1], 'value') AS feed, mtl_score('feed@2', ARRAY[1, 1], 'value') AS feed_2;
+BEGIN;
+ALTER TABLE mtl_active DROP CONSTRAINT mtl_active_pkey;
+ALTER TABLE mtl_models DROP CONSTRAINT mtl_models_pkey;
+SELECT mtl_score('feed', ARRAY[1, 1], 'value') AS feed, mtl_score('feed@2', ARRAY[1, 1], 'value') AS feed_2;
+ALTER TABLE mtl_active ADD PRIMARY KEY (last_version, name);
+ALTER TABLE mtl_models ADD PRIMARY KEY (version, name);
+SELECT mtl_score('feed', ARRAY[1, 1], 'value') AS feed, mtl_score('feed@2', ARRAY[1, 1], 'value') AS feed_2;
+ROLLBACK;
+BEGIN;
+CREATE TABLE more () INHERITS (mtl_models);
+INSERT INTO more (name, version, model) VALUES ('feed', 100, :'linear_2');
+SELECT mtl_score('feed@100', ARRAY[1, 1], 'value') AS feed_100, mtl_score('feed', ARRAY[1, 1], 'value') AS feed;
+ROLLBACK;
+BEGIN;
+ALTER TABLE mtl_models RENAME COLUMN model TO original;
+ALTER TABLE mtl_models ADD COLUMN model text NOT NULL DEFAULT 'MTLR';
+SELECT mtl_score('feed', ARRAY[1, 1], 'value');
+ROLLBACK;
+BEGIN;
+ALTER TABLE mtl_models RENAME COLUMN version TO original;
+ALTER TABLE mtl_models ADD COLUMN version bigint NOT NULL DEFAULT 2;
+SELECT mtl_score('feed@2', ARRAY[1, 1], 'value') IS NOT NULL AS found;
+ROLLBACK;
+
 TRUNCATE mtl_activations, mtl_active, mtl_models;

@@ -175,6 +175,34 @@ like(sql("$workers EXPLAIN (ANALYZE, COSTS OFF) $total"), qr/Workers Launched: [
 is(sql('SELECT count(*) FROM mtl_cache'), 1, 'which is the only one');
 
 #
+# databases of other encodings
+#
+
+{
+	local $ENV{PGCLIENTENCODING} = 'UTF8';
+
+	$node->safe_psql('postgres', "CREATE DATABASE latin1 TEMPLATE template0 ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C'");
+	$node->safe_psql('latin1', 'CREATE EXTENSION mtl_rank');
+	foreach my $database ('postgres', 'latin1')
+	{
+		$node->safe_psql($database, "SELECT mtl_register('gated', " . model('gated') . ')');
+		create_rows($node, $database);
+	}
+	foreach my $order ([ 'postgres', 'latin1' ], [ 'latin1', 'postgres' ])
+	{
+		my ($first, $second) = @$order;
+
+		sql('SELECT mtl_cache_evict()');
+		my $bits = score_bits($node, $first, 'gated');
+		like($bits, qr/^([0-9a-f]{8} ){1999}/, "$first loads a model that has texts");
+		is(score_bits($node, $second, 'gated'), $bits, "$second has the same scores");
+		is(sql('SELECT uses >= 2 FROM mtl_cache_entries()'), 't', 'from the same copy');
+	}
+	sql('SELECT mtl_cache_evict()');
+	sql("SELECT mtl_cache_prewarm('small3')");
+}
+
+#
 # pins
 #
 
