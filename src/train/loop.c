@@ -15,8 +15,8 @@
 #include "utils/memutils.h"
 
 #include "compat.h"
+#include "model/memory.h"
 #include "train/loop.h"
-#include "train/memory.h"
 #include "train/optimizer.h"
 #include "train/progress.h"
 #include "train/weighting.h"
@@ -361,7 +361,7 @@ StartLoop(Loop *loop, Training *training)
 	loop->batch_sums = palloc(sizeof(LossSum) * training->nlosses);
 	loop->epoch_sums = palloc(sizeof(LossSum) * training->nlosses);
 	if (training->options->stopping.watch != WATCH_NOTHING)
-		loop->best = MemoryContextAllocHuge(CurrentMemoryContext, sizeof(real) * ParameterNumbers(network));
+		loop->best = AllocateLarge(sizeof(real) * ParameterNumbers(network));
 	for (int i = 0; i < RowStorePartitions(training->rows); i++)
 		loop->steps_per_epoch += BatchCount(RowStorePartitionRows(training->rows, i), training->options->batch_size);
 	training->history = palloc0(sizeof(EpochRecord) * training->options->epochs);

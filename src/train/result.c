@@ -17,6 +17,7 @@
 #include "utils/memutils.h"
 
 #include "cache/loaded_model.h"
+#include "model/memory.h"
 #include "train/result.h"
 
 /* ------------------------------------------------------------- provenance */
@@ -106,11 +107,15 @@ CheckFinite(const Tensor *tensors, int n)
 {
 	for (int i = 0; i < n; i++)
 		for (int64 k = 0; k < tensors[i].nelements; k++)
+		{
+			if (k % MTL_NUMBERS_PER_CHECK == 0)
+				CHECK_FOR_INTERRUPTS();
 			if (!isfinite(TensorFloat(&tensors[i], k)))
 				ereport(ERROR,
 						(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
 						 errmsg("tensor \"%s\" has left the range of real in the last epoch", tensors[i].name),
 						 errhint("Lower the learning rate, set \"clip_norm\", or scale features and labels.")));
+		}
 }
 
 static Tensor

@@ -12,9 +12,9 @@
 #include <math.h>
 
 #include "miscadmin.h"
-#include "utils/memutils.h"
 
 #include "math/functions.h"
+#include "model/memory.h"
 #include "train/weighting.h"
 
 /* Parameters that lie together and are shared, in a task's own gradient. */
@@ -193,8 +193,7 @@ WeightingCreate(Network *network, const TrainOptions *options, int nlosses, cons
 		FindShared(weighting, network);
 		weighting->own = palloc(sizeof(real *) * copies);
 		for (int i = 0; i < copies; i++)
-			weighting->own[i] = MemoryContextAllocHuge(CurrentMemoryContext,
-													   sizeof(real) * Max(OwnNumbers(network), 1));
+			weighting->own[i] = AllocateLarge(sizeof(real) * OwnNumbers(network));
 	}
 	return weighting;
 }
