@@ -92,6 +92,8 @@ Provenance(const TrainCall *call)
 	{
 		appendStringInfo(&text, "%s{\"epoch\": %d, \"learning_rate\": ", i > 0 ? ", " : "", i + 1);
 		AppendNumber(&text, training->history[i].learning_rate);
+		if (!isnan(training->history[i].calibrator))
+			AppendEntry(&text, "calibrator", training->history[i].calibrator);
 		appendStringInfoString(&text, ", \"tasks\": {");
 		AppendEpoch(&text, training, &training->history[i], true);
 		appendStringInfoString(&text, "}}");

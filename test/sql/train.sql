@@ -123,6 +123,19 @@ CREATE FUNCTION loss_under(penalty float8) RETURNS float8 LANGUAGE sql AS $$
 		#>> '{contract,provenance,history,-1,tasks,spend,loss}')::float8 $$;
 SELECT loss_under(10) > loss_under(0);
 
+-- the calibrator keeps a task from being more probable than the one before it, here against the labels, with all ways to weight tasks
+CREATE FUNCTION excess(calibrator text, options text DEFAULT '{}') RETURNS float8 LANGUAGE sql AS $$
+	SELECT (mtl_describe(mtl_train(spec('{"type": "aitm", "bottom": {"hidden_units": [8]}, "info": {"hidden_units": [8]}}',
+		'[{"name": "buy", "type": "binary", "label": "click_and_buy"}, {"name": "click", "type": "binary", "label": "click"}]'),
+		'SELECT * FROM impressions', jsonb_build_object('epochs', 5, 'batch_size', 50, 'optimizer', '{"learning_rate": 0.01}'::jsonb, 'calibrator', calibrator::jsonb) || options::jsonb))
+		#>> '{contract,provenance,history,-1,calibrator}')::float8 $$;
+SELECT excess('{"weight": 0}') IS NULL AS none, excess('{"weight": 1e-9}') > 0.2 AS unheeded, excess('{}') < 0.1 AS by_default,
+	excess('{"weight": 1e-9, "tasks": ["click", "buy"]}') < 0.01 AS in_order;
+SELECT kind, excess('{"weight": 10}', format('{"task_weights": {"type": "%s"}}', kind)) < 0.02 AS obeyed
+	FROM unnest('{fixed,uncertainty,gradnorm,dwa,pcgrad}'::text[]) kind;
+-- it is over all rows, and weighted
+SELECT excess('{"weight": 1e-9}', '{"weight_column": "weight"}') <> excess('{"weight": 1e-9}') AS weighted;
+
 --
 -- sample spaces
 --
@@ -269,7 +282,11 @@ SELECT complaint(options::jsonb) FROM unnest(ARRAY['{"epoch": 1}', '{"epochs": 0
 	'{"schedule": {"type": "step", "decay": 0}}', '{"schedule": {"type": "linear", "decay": 0.1}}', '{"task_weights": {"type": "fixed", "weights": {"cvr": 1}}}',
 	'{"task_weights": {"type": "dwa", "weights": {"ctr": 1}}}', '{"task_weights": {"weights": {"ctr": -1}}}', '{"early_stopping": {"watch": "mean"}}',
 	'{"validation": {"fraction": 0.1}, "early_stopping": {"watch": "cvr"}}', '{"l2": {"soft_sharing": 1}}', '{"l2": {"layers": -1}}', '{"clip_norm": -1}',
-	'{"examples": 5000}', '{"batch_norm_momentum": 0}', '{"validation": {"fraction": 1}}']) WITH ORDINALITY AS o (options, n) ORDER BY n;
+	'{"examples": 5000}', '{"batch_norm_momentum": 0}', '{"validation": {"fraction": 1}}',
+	'{"calibrator": {"weight": -1}}', '{"calibrator": {}}', '{"calibrator": {"tasks": ["ctr", "cvr"]}}', '{"calibrator": {"tasks": ["ctr", "ctr"]}}', '{"calibrator": {"task": []}}',
+	'{"calibrator": {"tasks": [1, 2]}}']) WITH ORDINALITY AS o (options, n) ORDER BY n;
+
+SELECT complaint('{"calibrator": {}}', spec(tasks => '[{"name": "ctr", "type": "binary", "label": "click"}, {"name": "spend", "type": "regression", "label": "spend"}]'));
 
 --
 -- limits
@@ -325,4 +342,4 @@ SELECT mtl_train(spec(), 'SELECT i.*, 1 / (phase = ''reading'' AND epochs = 10 A
 SELECT count(*) FROM mtl_progress_train;
 
 DROP TABLE impressions, models;
-DROP FUNCTION spec, contract, digest, falls, history, weights, loss_under, complaint;
+DROP FUNCTION spec, contract, digest, falls, history, weights, loss_under, excess, complaint;
