@@ -198,6 +198,11 @@ SELECT w -> 'name', w -> 'vocabulary_size', f -> 'vocabulary_size', w -> 'transf
 	(SELECT jsonb_array_elements(contract(model) -> 'features') AS w FROM models WHERE name = 'warm') x
 	JOIN (SELECT jsonb_array_elements(contract(model) -> 'features') AS f FROM models WHERE name = 'first') y ON w -> 'name' = f -> 'name' ORDER BY 1;
 SELECT contract(model) #> '{provenance,tensors_taken_over}' FROM models WHERE name = 'warm';
+-- a scaling of other numbers does not stay
+SELECT contract(mtl_train(spec(features => '[{"name": "age", "kind": "dense", "missing": 0, "transform": [{"type": "clip", "min": 0, "max": 30}, {"type": "standardize"}]}]'),
+	'SELECT * FROM impressions', '{"epochs": 1}', model)) #> '{features,0,transform,1}' = contract(model) #> '{features,0,transform,1}' AS same FROM
+	(SELECT mtl_train(spec(features => format('[{"name": "age", "kind": "dense", "missing": 0, "transform": [{"type": "clip", "min": 0, "max": %s}, {"type": "standardize"}]}]', most)),
+		'SELECT * FROM impressions WHERE i % 3 = 0', '{"epochs": 1}') AS model FROM unnest('{20,30}'::int[]) most) x;
 -- a start is where training starts from
 SELECT (h #>> '{0,tasks,ctr,loss}')::float8 < (f #>> '{0,tasks,ctr,loss}')::float8
 	FROM (SELECT mtl_describe(mtl_train(spec(), 'SELECT * FROM impressions', '{"epochs": 1}', model)) #> '{contract,provenance,history}' AS h,
@@ -288,6 +293,26 @@ SELECT complaint(options::jsonb) FROM unnest(ARRAY['{"epoch": 1}', '{"epochs": 0
 
 SELECT complaint('{"calibrator": {}}', spec(tasks => '[{"name": "ctr", "type": "binary", "label": "click"}, {"name": "spend", "type": "regression", "label": "spend"}]'));
 
+-- rows of weight 0 teach nothing
+SELECT complaint('{"weight_column": "zero"}', query => 'SELECT *, 0 AS zero FROM impressions');
+SELECT complaint('{"weight_column": "click"}');
+SELECT complaint('{"weight_column": "one", "validation": {"query": "SELECT city, item, seen, age, amount, vector, click, 0 AS one FROM impressions"}}');
+-- numbers that cannot be scaled
+CREATE FUNCTION complaint_of(value text, feature text) RETURNS text LANGUAGE sql AS $$ SELECT complaint('{}',
+	spec(features => jsonb_build_array('{"name": "x", "kind": "dense"}'::jsonb || feature::jsonb)::text), format('SELECT %s AS x, click FROM impressions', value)) $$;
+SELECT complaint_of('''Infinity''::float8', '{"transform": {"type": "standardize"}}');
+SELECT complaint_of('1e300::float8 * (-1)::float8 ^ i', '{"transform": {"type": "standardize"}}');
+SELECT complaint_of('1e308::float8 * (-1)::float8 ^ i', '{"transform": {"type": "min_max"}}');
+SELECT complaint_of('1e200::float8 * (1 + i)', '{"missing": "mean"}');
+-- batches without statistics
+SELECT complaint('{"batch_size": 1}', spec('{"type": "shared_bottom", "bottom": {"hidden_units": [2], "normalization": {"type": "batch_norm"}}}'));
+SELECT complaint('{"batch_size": 1}', spec('{"type": "shared_bottom", "bottom": {"hidden_units": [2], "activation": "dice"}}'));
+-- what would not fit into a model
+SELECT complaint('{}', query => 'SELECT ''' || repeat('x', 3000000) || ''' AS x, * FROM impressions');
+SELECT min(n), max(n), count(*) < 10010 FROM (SELECT (jsonb_array_elements(mtl_describe(mtl_train(spec(features => '[{"name": "item", "kind": "sparse", "embedding_dim": 1}]', tasks =>
+	'[{"name": "ctr", "type": "binary", "label": "click"}, {"name": "one", "type": "regression", "label": "one"}]'), 'SELECT item, click, one FROM impressions WHERE i <= 9',
+	'{"epochs": 12000, "examples": 0}')) #> '{contract,provenance,history}') ->> 'epoch')::int AS n) x;
+
 --
 -- limits
 --
@@ -342,4 +367,4 @@ SELECT mtl_train(spec(), 'SELECT i.*, 1 / (phase = ''reading'' AND epochs = 10 A
 SELECT count(*) FROM mtl_progress_train;
 
 DROP TABLE impressions, models;
-DROP FUNCTION spec, contract, digest, falls, history, weights, loss_under, excess, complaint;
+DROP FUNCTION spec, contract, digest, falls, history, weights, loss_under, excess, complaint, complaint_of;
