@@ -174,7 +174,7 @@ ObserveBatch(Evaluator *evaluator, const Network *network, const Batch *batch)
 			float		label = batch->labels[(Size) r * batch->nlabels + loss->label];
 			double		weight = batch->weights[r];
 
-			if (isnan(label))
+			if (isnan(label) || weight == 0)
 				continue;
 			if (evaluator->items[i])
 				evaluator->items[i][evaluator->nitems[i]++] =

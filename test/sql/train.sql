@@ -166,6 +166,11 @@ SELECT :'outside' = :'weight_0', :'outside' = :'weight_0_too', :'outside' = :'in
 SELECT p -> 'rows', p -> 'validation_rows', p -> 'epochs', p -> 'best_epoch', (p #>> '{metrics,ctr,auc}')::float8 BETWEEN 0 AND 1
 	FROM (SELECT mtl_describe(mtl_train(spec(), 'SELECT * FROM impressions WHERE i <= 800',
 		'{"epochs": 3, "validation": {"query": "SELECT * FROM impressions WHERE i > 800"}}')) #> '{contract,provenance}' AS p) x;
+-- rows of weight 0 do not count
+CREATE FUNCTION validated(rows text) RETURNS jsonb LANGUAGE sql AS $$ SELECT mtl_describe(mtl_train(spec(), 'SELECT *, 1 AS w FROM impressions WHERE i <= 700 ORDER BY i',
+	jsonb_build_object('epochs', 1, 'weight_column', 'w', 'validation', jsonb_build_object('query', 'SELECT *, ' || rows || ' ORDER BY i')))) #> '{contract,provenance,metrics}' $$;
+SELECT validated('i % 2 AS w FROM impressions WHERE i > 700') = validated('1 AS w FROM impressions WHERE i > 700 AND i % 2 = 1') AS same,
+	validated('i % 2 AS w FROM impressions WHERE i > 700') = validated('1 AS w FROM impressions WHERE i > 700') AS other;
 -- nothing improves by 2
 SELECT watch, p -> 'epochs', p -> 'best_epoch' FROM unnest('{mean,any,ctr}'::text[]) watch, LATERAL (SELECT mtl_describe(mtl_train(spec(),
 	'SELECT * FROM impressions', jsonb_build_object('epochs', 20, 'validation', '{"fraction": 0.2}'::jsonb,
@@ -367,4 +372,4 @@ SELECT mtl_train(spec(), 'SELECT i.*, 1 / (phase = ''reading'' AND epochs = 10 A
 SELECT count(*) FROM mtl_progress_train;
 
 DROP TABLE impressions, models;
-DROP FUNCTION spec, contract, digest, falls, history, weights, loss_under, excess, complaint, complaint_of;
+DROP FUNCTION spec, contract, digest, falls, history, weights, loss_under, excess, validated, complaint, complaint_of;
