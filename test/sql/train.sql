@@ -276,6 +276,8 @@ SELECT mtl_train(spec('{"type": "mmoe", "expert": {"hidden_units": [4]}}'), 'SEL
 SELECT mtl_train(spec(tasks => '[{"name": "ctr", "type": "binary"}]'), 'SELECT * FROM impressions');
 SELECT mtl_train(spec(features => '[{"name": "city", "kind": "sparse", "lookup": {"type": "hash"}}]'), 'SELECT * FROM impressions');
 SELECT mtl_train(spec(features => '[{"name": "age", "kind": "dense", "transform": [{"type": "standardize"}, {"type": "min_max"}]}]'), 'SELECT * FROM impressions');
+SELECT mtl_train(spec(features => '[{"name": "item", "kind": "sparse", "embedding_dim": 3}, {"name": "seen", "kind": "sequence", "embedding": "item", "embedding_dim": 5, "max_length": 3}]'), 'SELECT * FROM impressions');
+SELECT mtl_train(spec(features => '[{"name": "item", "kind": "sparse", "vocabulary_size": 10}, {"name": "seen", "kind": "sequence", "embedding": "item", "vocabulary_size": 9, "max_length": 3}]'), 'SELECT * FROM impressions');
 SELECT mtl_train(spec(features => '[{"name": "a"}]'), 'SELECT * FROM impressions');
 -- options
 SELECT mtl_train(spec(), 'SELECT * FROM impressions', options::jsonb) FROM (VALUES ('[]')) v (options);
