@@ -15,6 +15,7 @@
 #include "model/container.h"
 #include "model/digest.h"
 #include "model/json_reader.h"
+#include "model/memory.h"
 #include "model/names.h"
 
 #define LENGTH_SIZE 8			/* bytes of the header's length */
@@ -248,13 +249,14 @@ CheckTensorsFinite(const ModelFile *file)
 	{
 		const Tensor *tensor = &file->tensors[i];
 
-		CHECK_FOR_INTERRUPTS();
 		if (tensor->type != TENSOR_F32)
 			continue;
 		for (int64 k = 0; k < tensor->nelements; k++)
 		{
 			uint32		bits;
 
+			if (k % MTL_NUMBERS_PER_CHECK == 0)
+				CHECK_FOR_INTERRUPTS();
 			memcpy(&bits, tensor->data + k * sizeof(bits), sizeof(bits));
 			if ((bits & 0x7F800000) == 0x7F800000)
 				ereport(ERROR,

@@ -7,10 +7,10 @@
 #include "mb/pg_wchar.h"
 #include "utils/builtins.h"
 #include "utils/json.h"
-#include "utils/memutils.h"
 
 #include "model/container.h"
 #include "model/digest.h"
+#include "model/memory.h"
 
 static const char *const type_names[] = {"F32", "I64", "U8"};
 
@@ -91,14 +91,14 @@ ModelFileWrite(const char *contract, int ntensors, const Tensor *tensors, Size *
 
 	length = header.len;
 	*size = sizeof(length) + header.len + data_size;
-	file = place = MemoryContextAllocHuge(CurrentMemoryContext, *size);
+	file = place = AllocateLarge(*size);
 	memcpy(place, &length, sizeof(length));
 	place += sizeof(length);
 	memcpy(place, header.data, header.len);
 	place += header.len;
 	for (int i = 0; i < ntensors; i++)
 	{
-		memcpy(place, sorted[i].tensor->data, sorted[i].tensor->size);
+		CopyLarge(place, sorted[i].tensor->data, sorted[i].tensor->size);
 		place += sorted[i].tensor->size;
 	}
 	pfree(header.data);

@@ -259,6 +259,23 @@ ContractOutput(const Contract *contract, const char *name)
 	return output;
 }
 
+bool *
+ContractProbabilities(const Contract *contract)
+{
+	bool	   *probability = palloc(sizeof(bool) * contract->ntasks);
+
+	/* factors of products are earlier tasks */
+	for (int i = 0; i < contract->ntasks; i++)
+	{
+		const Task *task = &contract->tasks[i];
+
+		probability[i] = task->type == TASK_BINARY || task->type == TASK_PRODUCT;
+		for (int k = 0; k < task->nfactors; k++)
+			probability[i] &= probability[task->factors[k]];
+	}
+	return probability;
+}
+
 /* ---------------------------------------------------- rank and examples */
 
 static int

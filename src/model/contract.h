@@ -236,4 +236,7 @@ extern RankFormula *RankFormulaParse(const Contract *contract, const JsonbValue 
 /* The position of an output; error with the names that exist. */
 extern int	ContractOutput(const Contract *contract, const char *name);
 
+/* By task: whether its score is a probability; palloc'ed. */
+extern bool *ContractProbabilities(const Contract *contract);
+
 #endif							/* MTL_RANK_CONTRACT_H */

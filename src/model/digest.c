@@ -6,11 +6,28 @@
 
 #include "common/cryptohash.h"
 #include "common/sha2.h"
+#include "miscadmin.h"
 #include "utils/builtins.h"
 
 #include "model/digest.h"
+#include "model/memory.h"
 
 StaticAssertDecl(MTL_DIGEST_SIZE == PG_SHA256_DIGEST_LENGTH, "digest size is SHA-256's");
+
+static bool
+Update(pg_cryptohash_ctx *context, const DigestChunk *chunk)
+{
+	const char *data = chunk->data;
+	bool		ok = true;
+
+	for (Size done = 0; ok && done < chunk->size; done += MTL_BYTES_PER_CHECK)
+	{
+		CHECK_FOR_INTERRUPTS();
+		ok = pg_cryptohash_update(context, (const uint8 *) data + done,
+								  Min(chunk->size - done, MTL_BYTES_PER_CHECK)) >= 0;
+	}
+	return ok;
+}
 
 void
 DigestChunks(const DigestChunk *chunks, int nchunks, uint8 digest[MTL_DIGEST_SIZE])
@@ -23,9 +40,10 @@ DigestChunks(const DigestChunk *chunks, int nchunks, uint8 digest[MTL_DIGEST_SIZ
 				(errcode(ERRCODE_OUT_OF_MEMORY),
 				 errmsg("out of memory")));
 
+	/* an error releases the context with the resource owner */
 	ok = pg_cryptohash_init(context) >= 0;
 	for (int i = 0; ok && i < nchunks; i++)
-		ok = pg_cryptohash_update(context, chunks[i].data, chunks[i].size) >= 0;
+		ok = Update(context, &chunks[i]);
 	ok = ok && pg_cryptohash_final(context, digest, MTL_DIGEST_SIZE) >= 0;
 	if (!ok)
 	{

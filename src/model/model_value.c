@@ -5,6 +5,7 @@
 #include "postgres.h"
 
 #include "compat.h"
+#include "model/memory.h"
 #include "model/model_value.h"
 
 #define MODEL_MAGIC 0x524C544D	/* "MTLR" as bytes in memory */
@@ -42,13 +43,13 @@ MtlModelMake(const char *file, Size size)
 	MtlModel   *model;
 
 	CheckModelSize(size);
-	model = palloc(MTL_MODEL_HEADER_SIZE + size);
+	model = AllocateLarge(MTL_MODEL_HEADER_SIZE + size);
 	memset(model, 0, MTL_MODEL_HEADER_SIZE);
 	SET_VARSIZE(model, MTL_MODEL_HEADER_SIZE + size);
 	model->magic = MODEL_MAGIC;
 	model->version = MODEL_VERSION;
 	model->file_size = size;
-	memcpy(model->file, file, size);
+	CopyLarge(model->file, file, size);
 	DigestChunks(&chunk, 1, model->digest);
 	return model;
 }

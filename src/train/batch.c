@@ -4,10 +4,8 @@
  */
 #include "postgres.h"
 
-#include "utils/memutils.h"
-
+#include "model/memory.h"
 #include "train/batch.h"
-#include "train/memory.h"
 
 /* Rows that are fetched ahead. */
 #define PREFETCHED 8
@@ -32,8 +30,8 @@ BatchCreate(const RowFormat *format, const InputLayout *layout, int nlabels, boo
 	/* unused places of sequences are never written, but copied along */
 	batch->floats = AllocateZeros(rows * batch->nfloats * sizeof(float));
 	batch->ids = AllocateZeros(rows * batch->nids * sizeof(int32));
-	batch->labels = MemoryContextAllocHuge(CurrentMemoryContext, Max(rows * nlabels, 1) * sizeof(float));
-	batch->weights = MemoryContextAllocHuge(CurrentMemoryContext, rows * sizeof(float));
+	batch->labels = AllocateLarge(rows * nlabels * sizeof(float));
+	batch->weights = AllocateLarge(rows * sizeof(float));
 	return batch;
 }
 

@@ -265,9 +265,9 @@ LabelCountsCreate(int nlosses)
 }
 
 void
-LabelCountsAdd(LabelCounts *counts, int nlosses, const float *labels)
+LabelCountsAdd(LabelCounts *counts, int nlosses, const float *labels, float weight)
 {
-	for (int i = 0; i < nlosses; i++)
+	for (int i = 0; weight > 0 && i < nlosses; i++)
 	{
 		if (labels[i] == 0)
 			counts[i].zeros++;
@@ -286,15 +286,17 @@ LabelCountsCheck(const LabelColumns *columns, const LabelCounts *counts, const c
 		if (counts[i].zeros + counts[i].others == 0)
 			ereport(ERROR,
 					(errcode(ERRCODE_DATA_EXCEPTION),
-					 errmsg("%s is NULL in all %s", label->label, rows),
+					 errmsg(columns->weight ? "%s is NULL, or the weight is 0, in all %s" : "%s is NULL in all %s",
+							label->label, rows),
 					 errhint("Give it labels, or leave out the task's \"label\" if a product trains it.")));
 		if (label->loss->kind == LOSS_SQUARED || label->loss->task->type == TASK_MULTICLASS)
 			continue;
 		if (counts[i].zeros == 0 || counts[i].others == 0)
 			ereport(ERROR,
 					(errcode(ERRCODE_DATA_EXCEPTION),
-					 errmsg("%s is %d in all " INT64_FORMAT " %s that have one", label->label,
-							counts[i].zeros == 0 ? 1 : 0, counts[i].zeros + counts[i].others, rows),
+					 errmsg("%s is %d in all " INT64_FORMAT " %s that have one%s", label->label,
+							counts[i].zeros == 0 ? 1 : 0, counts[i].zeros + counts[i].others, rows,
+							columns->weight ? " and a weight above 0" : ""),
 					 errhint("Nothing can be learnt from one class alone: select rows of both.")));
 	}
 }

@@ -42,7 +42,7 @@ extern FeatureColumns *FeatureColumnsCreate(const Contract *contract, TupleDesc 
 extern void AppendRowJson(StringInfo text, const Contract *contract, const FeatureColumns *features,
 						  TupleTableSlot *row);
 
-/* What the labels of one column were. */
+/* What the labels of one column were, in rows whose weight is more than 0. */
 typedef struct LabelCounts
 {
 	int64		zeros;
@@ -67,7 +67,7 @@ extern void LabelColumnsRead(LabelColumns *columns, TupleTableSlot *row, int64 n
  * and both kinds where there are two.  rows says what was counted: "training rows".
  */
 extern LabelCounts *LabelCountsCreate(int nlosses);
-extern void LabelCountsAdd(LabelCounts *counts, int nlosses, const float *labels);
+extern void LabelCountsAdd(LabelCounts *counts, int nlosses, const float *labels, float weight);
 extern void LabelCountsCheck(const LabelColumns *columns, const LabelCounts *counts, const char *rows);
 
 #endif							/* MTL_RANK_COLUMNS_H */

@@ -14,10 +14,10 @@
 #include <math.h>
 
 #include "miscadmin.h"
-#include "utils/memutils.h"
 
 #include "math/functions.h"
 #include "math/roc_area.h"
+#include "model/memory.h"
 #include "train/evaluate.h"
 
 #define DIGIT_BITS 11
@@ -78,13 +78,13 @@ EvaluatorCreate(int64 nrows, int nlosses, const TaskLoss *losses)
 	evaluator->losses = losses;
 	evaluator->items = palloc0(sizeof(uint64 *) * nlosses);
 	evaluator->nitems = palloc0(sizeof(int64) * nlosses);
-	evaluator->sorted = MemoryContextAllocHuge(CurrentMemoryContext, size);
+	evaluator->sorted = AllocateLarge(size);
 	evaluator->baselines = palloc0(sizeof(Baseline) * nlosses);
 	evaluator->sums = palloc0(sizeof(LossSum) * nlosses);
 	for (int i = 0; i < nlosses; i++)
 	{
 		if (HasAuc(&losses[i]))
-			evaluator->items[i] = MemoryContextAllocHuge(CurrentMemoryContext, size);
+			evaluator->items[i] = AllocateLarge(size);
 		evaluator->baselines[i].classes = palloc0(sizeof(double) * Max(losses[i].task->nclasses, 1));
 	}
 	return evaluator;
@@ -174,7 +174,7 @@ ObserveBatch(Evaluator *evaluator, const Network *network, const Batch *batch)
 			float		label = batch->labels[(Size) r * batch->nlabels + loss->label];
 			double		weight = batch->weights[r];
 
-			if (isnan(label))
+			if (isnan(label) || weight == 0)
 				continue;
 			if (evaluator->items[i])
 				evaluator->items[i][evaluator->nitems[i]++] =

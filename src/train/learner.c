@@ -382,6 +382,28 @@ FindFeature(const Contract *contract, const Feature *like)
 	return NULL;
 }
 
+/*
+ * Whether a transform of two features is of the same kind, and what comes before it
+ * the same: else it scales other numbers.
+ */
+static bool
+SameTransforms(const Feature *feature, const Feature *old, int transform)
+{
+	Size		size = sizeof(double) * feature->width;
+
+	for (int i = 0; i < transform; i++)
+	{
+		const Transform *a = &feature->transforms[i];
+		const Transform *b = &old->transforms[i];
+
+		/* both have numbers, or neither */
+		if (a->kind != b->kind ||
+			(a->a && memcmp(a->a, b->a, size) != 0) || (a->b && memcmp(a->b, b->b, size) != 0))
+			return false;
+	}
+	return feature->transforms[transform].kind == old->transforms[transform].kind;
+}
+
 static void
 TakeNumbers(Learner *learner, int i, const Feature *old)
 {
@@ -390,8 +412,7 @@ TakeNumbers(Learner *learner, int i, const Feature *old)
 
 	if (old->width != feature->feature->width)
 		return;
-	if (transform >= 0 && transform < old->ntransforms &&
-		old->transforms[transform].kind == feature->feature->transforms[transform].kind)
+	if (transform >= 0 && transform < old->ntransforms && SameTransforms(feature->feature, old, transform))
 	{
 		learner->learnt->a[i] = old->transforms[transform].a;
 		learner->learnt->b[i] = old->transforms[transform].b;
@@ -488,9 +509,12 @@ FinishVocabulary(LearntVocabulary *vocabulary)
 												 sizeof(ValueCount *) * Max(vocabulary->counts->members, 1));
 	counts_start_iterate(vocabulary->counts, &iterator);
 	while ((count = counts_iterate(vocabulary->counts, &iterator)) != NULL)
+	{
 		if (count->position >= 0 || count->count >= vocabulary->plan->min_count)
 			vocabulary->entries[vocabulary->nentries++] = count;
-	qsort_arg(vocabulary->entries, vocabulary->nentries, sizeof(ValueCount *), CompareCounts, &vocabulary->sort);
+		CHECK_FOR_INTERRUPTS();
+	}
+	qsort_interruptible(vocabulary->entries, vocabulary->nentries, sizeof(ValueCount *), CompareCounts, &vocabulary->sort);
 
 	kept = Max(vocabulary->plan->max_size, vocabulary->ntaken);
 	vocabulary->nentries = Min(vocabulary->nentries, kept);
@@ -518,7 +542,7 @@ FinishTransform(Learner *learner, int i)
 		if (moments->n == 0)
 			ereport(ERROR,
 					(errcode(ERRCODE_DATA_EXCEPTION),
-					 errmsg("%s has no value in the training query, so its scaling cannot be learnt", feature->label),
+					 errmsg("%s has no finite value in the training query, so its scaling cannot be learnt", feature->label),
 					 errhint("Give the numbers of its transform, or leave out the feature.")));
 		if (transform->kind == TRANSFORM_STANDARDIZE)
 		{
@@ -533,9 +557,30 @@ FinishTransform(Learner *learner, int i)
 			a[k] = moments->min;
 			b[k] = moments->max > moments->min ? moments->max : moments->min + Max(1, fabs(moments->min));
 		}
+		/* b - a is what is divided by */
+		if (!isfinite(a[k]) || !isfinite(b[k]) || !isfinite(b[k] - a[k]))
+			ereport(ERROR,
+					(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
+					 errmsg("%s has values from %g to %g in the training query, too far apart for its scaling to be learnt",
+							feature->label, moments->min, moments->max),
+					 errhint("Give it the transform \"log1p\" or \"clip\" before, or the numbers of its transform.")));
 	}
 	learner->learnt->a[i] = a;
 	learner->learnt->b[i] = b;
+}
+
+/* As a default of a contract must be: in the range of real. */
+static double
+MeanDefault(const LearnerFeature *feature)
+{
+	double		mean = feature->plain->mean;
+
+	if (!isfinite((float) mean))
+		ereport(ERROR,
+				(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
+				 errmsg("the mean of %s in the training query is %g, expected the range of real", feature->label, mean),
+				 errhint("Give a number as its \"missing\".")));
+	return mean;
 }
 
 const Learnt *
@@ -554,7 +599,7 @@ LearnerFinish(Learner *learner)
 		if (feature->scaled)
 			FinishTransform(learner, i);
 		if (feature->plain)
-			learner->learnt->missing[i] = feature->plain->mean;
+			learner->learnt->missing[i] = MeanDefault(feature);
 	}
 	return learner->learnt;
 }

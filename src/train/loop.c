@@ -15,8 +15,8 @@
 #include "utils/memutils.h"
 
 #include "compat.h"
+#include "model/memory.h"
 #include "train/loop.h"
-#include "train/memory.h"
 #include "train/optimizer.h"
 #include "train/progress.h"
 #include "train/weighting.h"
@@ -29,9 +29,11 @@ typedef struct Loop
 	Training   *training;
 	Optimizer  *optimizer;
 	Weighting  *weighting;
+	Calibrator *calibrator;		/* NULL: none */
 	Evaluator  *evaluator;
 	LossSum    *batch_sums;
 	LossSum    *epoch_sums;
+	LossSum		calibrator_sum; /* of the epoch */
 	real	   *best;			/* a copy of the parameters; NULL: the last are kept */
 	int			stalled;		/* epochs since the best */
 	int			epoch;			/* from 0 */
@@ -215,6 +217,8 @@ ReportEpoch(const Loop *loop, double seconds)
 		appendStringInfoString(&text, "; ");
 		ProgressSetTask(i, metric ? metric->loss : record->losses[i], metric ? metric->auc : NAN);
 	}
+	if (!isnan(record->calibrator))
+		appendStringInfo(&text, "calibrator %.5f; ", record->calibrator);
 	ereport(NOTICE,
 			(errmsg("epoch %d of %d: %slearning rate %g, %.0f rows per second, %.0f s left",
 					loop->epoch + 1, training->options->epochs, text.data, record->learning_rate,
@@ -251,6 +255,13 @@ ComputeLosses(Loop *loop)
 		loop->batch_sums[i] = sum;
 		loop->epoch_sums[i].loss += sum.loss;
 		loop->epoch_sums[i].weight += sum.weight;
+	}
+	if (loop->calibrator)
+	{
+		LossSum		sum = CalibratorCompute(loop->calibrator, training->network, BatchWeights(batch));
+
+		loop->calibrator_sum.loss += sum.loss;
+		loop->calibrator_sum.weight += sum.weight;
 	}
 }
 
@@ -330,6 +341,7 @@ TrainEpoch(Loop *loop)
 
 	RandomSeed(&random, training->options->seed, RANDOM_SHUFFLE, loop->epoch);
 	memset(loop->epoch_sums, 0, sizeof(LossSum) * training->nlosses);
+	loop->calibrator_sum = (LossSum) {0, 0};
 	loop->rows_done = 0;
 	for (int i = 0; i < npartitions; i++)
 		order[i] = i;
@@ -341,6 +353,7 @@ TrainEpoch(Loop *loop)
 	record->losses = palloc(sizeof(double) * training->nlosses);
 	for (int i = 0; i < training->nlosses; i++)
 		record->losses[i] = loop->epoch_sums[i].loss / loop->epoch_sums[i].weight;
+	record->calibrator = loop->calibrator ? loop->calibrator_sum.loss / loop->calibrator_sum.weight : NAN;
 	record->learning_rate = LearningRate(loop);
 	record->weights = palloc(sizeof(double) * training->nlosses);
 	memcpy(record->weights, WeightingWeights(loop->weighting), sizeof(double) * training->nlosses);
@@ -355,13 +368,14 @@ StartLoop(Loop *loop, Training *training)
 	memset(loop, 0, sizeof(Loop));
 	loop->training = training;
 	loop->optimizer = OptimizerCreate(network, training->options);
-	loop->weighting = WeightingCreate(network, training->options, training->nlosses, training->losses);
+	loop->calibrator = CalibratorCreate(network->graph, &training->options->calibrator);
+	loop->weighting = WeightingCreate(network, training->options, training->nlosses, training->losses, loop->calibrator);
 	if (training->validation)
 		loop->evaluator = EvaluatorCreate(RowStoreRows(training->validation), training->nlosses, training->losses);
 	loop->batch_sums = palloc(sizeof(LossSum) * training->nlosses);
 	loop->epoch_sums = palloc(sizeof(LossSum) * training->nlosses);
 	if (training->options->stopping.watch != WATCH_NOTHING)
-		loop->best = MemoryContextAllocHuge(CurrentMemoryContext, sizeof(real) * ParameterNumbers(network));
+		loop->best = AllocateLarge(sizeof(real) * ParameterNumbers(network));
 	for (int i = 0; i < RowStorePartitions(training->rows); i++)
 		loop->steps_per_epoch += BatchCount(RowStorePartitionRows(training->rows, i), training->options->batch_size);
 	training->history = palloc0(sizeof(EpochRecord) * training->options->epochs);

@@ -18,6 +18,7 @@ typedef struct EpochRecord
 	double		learning_rate;	/* of its last step */
 	double	   *weights;		/* of the tasks, at its end */
 	double	   *losses;			/* mean over its steps */
+	double		calibrator;		/* the same of the calibrator, NaN: there is none */
 	TaskMetric *metrics;		/* of the validation rows, NULL: there are none */
 } EpochRecord;
 

@@ -16,27 +16,10 @@
 /* Probabilities of a product are kept this far from 0 and 1, as Keras keeps them. */
 #define PROBABILITY_EPSILON 1e-7
 
-/* By task: whether its score is a probability.  Factors of products are earlier tasks. */
-static bool *
-FindProbabilities(const Contract *contract)
-{
-	bool	   *probability = palloc(sizeof(bool) * contract->ntasks);
-
-	for (int i = 0; i < contract->ntasks; i++)
-	{
-		const Task *task = &contract->tasks[i];
-
-		probability[i] = task->type == TASK_BINARY || task->type == TASK_PRODUCT;
-		for (int k = 0; k < task->nfactors; k++)
-			probability[i] &= probability[task->factors[k]];
-	}
-	return probability;
-}
-
 int
 LossesCreate(const Graph *graph, const Contract *contract, const bool *labelled, TaskLoss **losses)
 {
-	bool	   *probability = FindProbabilities(contract);
+	const bool *probability = ContractProbabilities(contract);
 	int			n = 0;
 
 	*losses = palloc(sizeof(TaskLoss) * contract->ntasks);

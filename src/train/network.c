@@ -6,7 +6,7 @@
 
 #include "miscadmin.h"
 
-#include "train/memory.h"
+#include "model/memory.h"
 #include "train/network.h"
 
 /* -------------------------------------------------------------- planning */

@@ -205,6 +205,14 @@ CheckAtRow(int row, int width)
 		CHECK_FOR_INTERRUPTS();
 }
 
+/* The same where rows are so short that the division would show. */
+static inline void
+CheckAtSomeRows(int row)
+{
+	if (row % 256 == 0)
+		CHECK_FOR_INTERRUPTS();
+}
+
 /* The operation that an operation reads as its i-th input. */
 static inline NetworkOp *
 InputOf(const Network *network, const NetworkOp *op, int i)

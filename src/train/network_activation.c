@@ -215,7 +215,11 @@ DiceBackward(Network *network, NetworkOp *op, const real *in, int in_stride, rea
 	else
 		StandardizeRowsBack(network, &op->dice, op->width, through);
 	for (Size i = 0; i < (Size) network->nrows * op->width; i++)
+	{
+		if (i % NUMBERS_PER_CHECK == 0)
+			CHECK_FOR_INTERRUPTS();
 		gradient[i] += through[i];
+	}
 }
 
 /* ------------------------------------------------------------------- relu */

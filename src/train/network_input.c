@@ -332,8 +332,11 @@ CopyNumbers(const Network *network, const InputField *field, real *copy, int cop
 	const float *numbers = network->floats + field->float_offset;
 
 	for (int r = 0; r < network->nrows; r++, numbers += stride, copy += copy_stride)
+	{
+		CheckAtSomeRows(r);
 		for (int k = 0; k < field->feature->width; k++)
 			copy[k] = numbers[k];
+	}
 }
 
 static void
@@ -354,8 +357,11 @@ DenseForward(Network *network, const NetworkOp *op, int i)
 	BlasMultiply(false, true, network->nrows, field->x_width, width,
 				 network->dense, width, weight, width, 0, x, op->width);
 	for (int r = 0; bias && r < network->nrows; r++)
+	{
+		CheckAtSomeRows(r);
 		for (int u = 0; u < field->x_width; u++)
 			x[(Size) r * op->width + u] += bias[u];
+	}
 }
 
 static void
@@ -373,8 +379,11 @@ DenseBackward(Network *network, const NetworkOp *op, int i)
 	BlasMultiply(true, false, field->x_width, width, network->nrows,
 				 x, op->width, network->dense, width, 1, weight, width);
 	for (int r = 0; bias && r < network->nrows; r++)
+	{
+		CheckAtSomeRows(r);
 		for (int u = 0; u < field->x_width; u++)
 			bias[u] += x[(Size) r * op->width + u];
+	}
 }
 
 /* ------------------------------------------------------------------ passes */
@@ -389,6 +398,7 @@ InputForward(Network *network, NetworkOp *op)
 		ForgetRows(&network->tables[i]);
 	for (int i = 0; i < layout->nfields; i++)
 	{
+		CHECK_FOR_INTERRUPTS();
 		switch (layout->fields[i].feature->kind)
 		{
 			case FEATURE_DENSE:
@@ -413,6 +423,7 @@ InputBackward(Network *network, NetworkOp *op)
 
 	for (int i = 0; i < layout->nfields; i++)
 	{
+		CHECK_FOR_INTERRUPTS();
 		switch (layout->fields[i].feature->kind)
 		{
 			case FEATURE_DENSE:

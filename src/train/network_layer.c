@@ -129,10 +129,14 @@ static void
 Drop(const Network *network, const NetworkOp *op, real *vectors)
 {
 	real		scale = (real) DROPOUT_RANGE / (DROPOUT_RANGE - Threshold(network));
-	Size		n = (Size) network->nrows * op->width;
+	const uint8 *mask = op->mask;
 
-	for (Size i = 0; i < n; i++)
-		vectors[i] *= op->mask[i] * scale;
+	for (int r = 0; r < network->nrows; r++, vectors += op->width, mask += op->width)
+	{
+		CheckAtSomeRows(r);
+		for (int u = 0; u < op->width; u++)
+			vectors[u] *= mask[u] * scale;
+	}
 }
 
 static void
@@ -144,6 +148,8 @@ DrawMask(const Network *network, const NetworkOp *op, pg_prng_state *state)
 
 	for (Size i = 0; i < n; i++)
 	{
+		if (i % NUMBERS_PER_CHECK == 0)
+			CHECK_FOR_INTERRUPTS();
 		bits = i % 4 == 0 ? pg_prng_uint64(state) : bits >> 16;
 		op->mask[i] = (bits & (DROPOUT_RANGE - 1)) >= threshold;
 	}

@@ -9,7 +9,7 @@
 #include "miscadmin.h"
 
 #include "math/functions.h"
-#include "train/memory.h"
+#include "model/memory.h"
 #include "train/optimizer.h"
 
 #define PI 3.14159265358979323846
@@ -67,7 +67,11 @@ AllocateState(int64 n, double initial)
 	real	   *state = AllocateZeros(n * sizeof(real));
 
 	for (int64 i = 0; initial != 0 && i < n; i++)
+	{
+		if (i % MTL_NUMBERS_PER_CHECK == 0)
+			CHECK_FOR_INTERRUPTS();
 		state[i] = (real) initial;
+	}
 	return state;
 }
 

@@ -160,23 +160,28 @@ ReadSchedule(JsonObject *parent)
 	return schedule;
 }
 
-/* The task of this name, which must have a loss. */
 static int
-FindTask(const Contract *contract, const bool *labelled, const char *name, const char *path)
+FindTask(const Contract *contract, const char *name, const char *path)
 {
 	for (int i = 0; i < contract->ntasks; i++)
-	{
-		if (strcmp(contract->tasks[i].name, name) != 0)
-			continue;
-		if (labelled[i])
+		if (strcmp(contract->tasks[i].name, name) == 0)
 			return i;
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("invalid model: \"%s\" names task \"%s\", which has no label", path, name)));
-	}
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 			 errmsg("invalid model: \"%s\" names \"%s\", which is no task of the spec", path, name)));
+}
+
+/* The task of this name, which must have a loss. */
+static int
+FindLabelledTask(const Contract *contract, const bool *labelled, const char *name, const char *path)
+{
+	int			task = FindTask(contract, name, path);
+
+	if (!labelled[task])
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("invalid model: \"%s\" names task \"%s\", which has no label", path, name)));
+	return task;
 }
 
 /* An object of task names and numbers of 0 or more; others keep the default. */
@@ -196,7 +201,7 @@ ReadTaskNumbers(JsonObject *parent, const char *key, const Contract *contract, c
 		return numbers;
 	n = JsonObjectEntries(object, &names, &values);
 	for (int i = 0; i < n; i++)
-		numbers[FindTask(contract, labelled, names[i], JsonObjectPath(object))] =
+		numbers[FindLabelledTask(contract, labelled, names[i], JsonObjectPath(object))] =
 			GetNotNegative(object, names[i], 1);
 	return numbers;
 }
@@ -227,6 +232,57 @@ ReadWeighting(JsonObject *parent, const Contract *contract, const bool *labelled
 	return weighting;
 }
 
+/* What tells tasks of the calibrator from others. */
+static void
+CheckChain(const Contract *contract, const CalibratorOptions *calibrator, const char *path)
+{
+	const bool *probability = ContractProbabilities(contract);
+
+	if (calibrator->ntasks < 2)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("invalid model: \"%s\" must have 2 tasks or more, found %d", path, calibrator->ntasks)));
+	for (int i = 0; i < calibrator->ntasks; i++)
+	{
+		const Task *task = &contract->tasks[calibrator->tasks[i]];
+
+		if (!probability[calibrator->tasks[i]])
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("invalid model: \"%s\" has task \"%s\", whose score is no probability", path, task->name),
+					 errhint("Name the binary tasks, each of which implies the one before it, as the calibrator's \"tasks\".")));
+		for (int k = 0; k < i; k++)
+			if (calibrator->tasks[k] == calibrator->tasks[i])
+				ereport(ERROR,
+						(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						 errmsg("invalid model: \"%s\" names task \"%s\" twice", path, task->name)));
+	}
+}
+
+/* The paper's weight, and all tasks in their order, unless others are given. */
+static CalibratorOptions
+ReadCalibrator(JsonObject *parent, const Contract *contract)
+{
+	CalibratorOptions calibrator = {0, 0, NULL};
+	JsonObject *object = JsonGetObject(parent, "calibrator");
+	JsonArray  *array;
+	char	   *path;
+
+	if (object == NULL)
+		return calibrator;
+	path = JsonKeyPath(object, "tasks");
+	calibrator.weight = GetNotNegative(object, "weight", 0.6);
+	array = JsonGet(object, "tasks") ? JsonNeedArray(object, "tasks") : NULL;
+	calibrator.ntasks = array ? array->length : contract->ntasks;
+	calibrator.tasks = palloc(sizeof(int) * Max(calibrator.ntasks, 1));
+	for (int i = 0; i < calibrator.ntasks; i++)
+		calibrator.tasks[i] = array ?
+			FindTask(contract, JsonValueString(&array->elements[i], path), path) : i;
+	CheckChain(contract, &calibrator, path);
+	JsonObjectClose(object);
+	return calibrator;
+}
+
 static StoppingOptions
 ReadStopping(JsonObject *parent, const Contract *contract, const bool *labelled)
 {
@@ -244,7 +300,7 @@ ReadStopping(JsonObject *parent, const Contract *contract, const bool *labelled)
 	else
 	{
 		stopping.watch = WATCH_TASK;
-		stopping.task = FindTask(contract, labelled, watch, JsonKeyPath(object, "watch"));
+		stopping.task = FindLabelledTask(contract, labelled, watch, JsonKeyPath(object, "watch"));
 	}
 	stopping.patience = JsonGetInt(object, "patience", 1, MAX_EPOCHS, stopping.patience);
 	stopping.min_delta = GetNotNegative(object, "min_delta", 0);
@@ -303,6 +359,7 @@ TrainOptionsRead(const Jsonb *json, const Contract *contract, const bool *labell
 	options->embeddings = ReadOptimizer(object, "embedding_optimizer", &options->layers, true);
 	options->schedule = ReadSchedule(object);
 	options->weighting = ReadWeighting(object, contract, labelled);
+	options->calibrator = ReadCalibrator(object, contract);
 	options->stopping = ReadStopping(object, contract, labelled);
 	ReadL2(options, object);
 	options->dropout = GetShare(object, "dropout", 0, false);

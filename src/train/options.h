@@ -71,6 +71,14 @@ typedef struct WeightingOptions
 	double		temperature;	/* dwa */
 } WeightingOptions;
 
+/* Of AITM's calibrator; see calibrator.h. */
+typedef struct CalibratorOptions
+{
+	double		weight;			/* 0: none */
+	int			ntasks;
+	int		   *tasks;			/* positions in the contract, along the chain */
+} CalibratorOptions;
+
 typedef enum WatchKind
 {
 	WATCH_NOTHING,
@@ -96,6 +104,7 @@ typedef struct TrainOptions
 	OptimizerOptions embeddings;
 	ScheduleOptions schedule;
 	WeightingOptions weighting;
+	CalibratorOptions calibrator;
 	StoppingOptions stopping;
 	double		l2_layers;
 	double		l2_embeddings;

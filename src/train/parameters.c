@@ -11,8 +11,8 @@
 #include "utils/memutils.h"
 
 #include "math/functions.h"
+#include "model/memory.h"
 #include "model/model_value.h"
-#include "train/memory.h"
 #include "train/parameters.h"
 #include "train/random.h"
 
@@ -347,7 +347,11 @@ ParametersStartFrom(Parameters *parameters, const ModelFile *file)
 		if (!fits)
 			continue;
 		for (int64 k = 0; k < old->nelements; k++)
+		{
+			if (k % MTL_NUMBERS_PER_CHECK == 0)
+				CHECK_FOR_INTERRUPTS();
 			parameter->value[k] = TensorFloat(old, k);
+		}
 		ntaken++;
 	}
 	return ntaken;
@@ -361,10 +365,14 @@ ParametersTensors(const Parameters *parameters, Tensor **tensors)
 	{
 		const Parameter *parameter = parameters->list[i];
 		int64		n = parameter->tensor.nelements;
-		float	   *data = MemoryContextAllocHuge(CurrentMemoryContext, n * sizeof(float));
+		float	   *data = AllocateLarge(n * sizeof(float));
 
 		for (int64 k = 0; k < n; k++)
+		{
+			if (k % MTL_NUMBERS_PER_CHECK == 0)
+				CHECK_FOR_INTERRUPTS();
 			data[k] = (float) parameter->value[k];
+		}
 		(*tensors)[i] = parameter->tensor;
 		(*tensors)[i].data = (char *) data;
 	}

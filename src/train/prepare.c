@@ -25,6 +25,9 @@
 /* A vocabulary is kept as tensors, and by the encoder as texts and a hash table. */
 #define VOCABULARY_COPIES 3
 
+/* Bytes of the queries together. */
+#define MAX_QUERIES_SIZE (2 * 1024 * 1024)
+
 /* Blames an argument for what is wrong with a contract. */
 #define MODEL_PREFIX "invalid model: "
 
@@ -87,6 +90,20 @@ ReadSpec(TrainCall *call)
 	MemoryContextDelete(work);
 }
 
+/* Queries become a part of the model, which is too late to learn that they are too long for it. */
+static void
+CheckQueries(const TrainCall *call)
+{
+	const char *validation = call->options->validation_query;
+	Size		size = strlen(call->query) + (validation ? strlen(validation) : 0);
+
+	if (size > MAX_QUERIES_SIZE)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("the queries of a training have %zu bytes, the limit is %d", size, MAX_QUERIES_SIZE),
+				 errhint("Put rows into a table rather than into the query.")));
+}
+
 static void
 ReadOptions(TrainCall *call)
 {
@@ -101,6 +118,7 @@ ReadOptions(TrainCall *call)
 		RethrowFor(caller, "options");
 	}
 	PG_END_TRY();
+	CheckQueries(call);
 }
 
 static void
@@ -152,6 +170,18 @@ VocabulariesSize(const TrainCall *call)
 	return size;
 }
 
+/* A unit of a single row is its own mean: whatever it is, standardized it is 0. */
+static void
+CheckBatchSize(const TrainCall *call)
+{
+	for (int i = 0; call->options->batch_size == 1 && i < call->graph->nops; i++)
+		if (call->graph->ops[i].norm.kind == NORM_BATCH || call->graph->ops[i].activation.kind == ACTIVATION_DICE)
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("batches of 1 row have no statistics for layer \"%s\"", call->graph->ops[i].name),
+					 errhint("Set \"batch_size\" to 2 or more.")));
+}
+
 /*
  * Plans the network and all that training keeps besides rows, and checks that it
  * leaves room for these.
@@ -165,6 +195,7 @@ PlanMemory(TrainCall *call)
 	Size		needed;
 
 	CheckModelSize(call->parameters->size + VocabulariesSize(call));
+	CheckBatchSize(call);
 	training->options = options;
 	training->network = NetworkCreate(call->graph, call->parameters, options->batch_size,
 									  options->dropout, options->batch_norm_momentum);

@@ -17,7 +17,14 @@
 #include "utils/memutils.h"
 
 #include "cache/loaded_model.h"
+#include "model/memory.h"
 #include "train/result.h"
+
+/*
+ * Entries of the history at most, epochs times tasks, so that it stays below the
+ * limit of a header however long a training was.
+ */
+#define MAX_HISTORY 20000
 
 /* ------------------------------------------------------------- provenance */
 
@@ -66,6 +73,28 @@ AppendEpoch(StringInfo text, const Training *training, const EpochRecord *record
 	}
 }
 
+/* Every epoch; of very many, some at equal distances, the best and the last. */
+static void
+AppendHistory(StringInfo text, const Training *training)
+{
+	int			stride = 1 + (int) ((int64) training->nepochs * training->nlosses / MAX_HISTORY);
+
+	for (int i = 0; i < training->nepochs; i++)
+	{
+		const EpochRecord *record = &training->history[i];
+
+		if (i % stride != 0 && i != training->best && i != training->nepochs - 1)
+			continue;
+		appendStringInfo(text, "%s{\"epoch\": %d, \"learning_rate\": ", i > 0 ? ", " : "", i + 1);
+		AppendNumber(text, record->learning_rate);
+		if (!isnan(record->calibrator))
+			AppendEntry(text, "calibrator", record->calibrator);
+		appendStringInfoString(text, ", \"tasks\": {");
+		AppendEpoch(text, training, record, true);
+		appendStringInfoString(text, "}}");
+	}
+}
+
 static char *
 Provenance(const TrainCall *call)
 {
@@ -87,14 +116,7 @@ Provenance(const TrainCall *call)
 					 training->nepochs, training->best + 1);
 	AppendEpoch(&text, training, &training->history[training->best], false);
 	appendStringInfoString(&text, "}, \"history\": [");
-	for (int i = 0; i < training->nepochs; i++)
-	{
-		appendStringInfo(&text, "%s{\"epoch\": %d, \"learning_rate\": ", i > 0 ? ", " : "", i + 1);
-		AppendNumber(&text, training->history[i].learning_rate);
-		appendStringInfoString(&text, ", \"tasks\": {");
-		AppendEpoch(&text, training, &training->history[i], true);
-		appendStringInfoString(&text, "}}");
-	}
+	AppendHistory(&text, training);
 	appendStringInfoString(&text, "]}");
 	return text.data;
 }
@@ -106,11 +128,15 @@ CheckFinite(const Tensor *tensors, int n)
 {
 	for (int i = 0; i < n; i++)
 		for (int64 k = 0; k < tensors[i].nelements; k++)
+		{
+			if (k % MTL_NUMBERS_PER_CHECK == 0)
+				CHECK_FOR_INTERRUPTS();
 			if (!isfinite(TensorFloat(&tensors[i], k)))
 				ereport(ERROR,
 						(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
 						 errmsg("tensor \"%s\" has left the range of real in the last epoch", tensors[i].name),
 						 errhint("Lower the learning rate, set \"clip_norm\", or scale features and labels.")));
+		}
 }
 
 static Tensor

@@ -14,6 +14,7 @@
 #include "utils/memutils.h"
 
 #include "compat.h"
+#include "model/memory.h"
 #include "train/rows.h"
 
 #define FIRST_PARTITION_SIZE (64 * 1024)
@@ -350,6 +351,7 @@ GrowPartition(RowStore *store, Partition *partition, Size needed)
 	partition->data = partition->data ?
 		repalloc_huge(partition->data, capacity) :
 		MemoryContextAllocHuge(store->context, capacity);
+	PreferHugePages(partition->data, capacity);
 	store->memory->used += capacity - partition->capacity;
 	partition->capacity = capacity;
 }
@@ -426,6 +428,7 @@ ReadPartition(RowStore *store, Partition *partition)
 							(store->memory->limit - Min(store->memory->limit, store->memory->used)) / 1024),
 					 errhint("Increase \"maintenance_work_mem\".")));
 		store->loaded = MemoryContextAllocHuge(store->context, size);
+		PreferHugePages(store->loaded, size);
 		store->loaded_size = size;
 		store->memory->used += size;
 	}

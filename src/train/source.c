@@ -219,7 +219,8 @@ EncodeTrainingRows(ReadRows *read, const EncodeTarget *target, Size partition_si
 		slot_getallattrs(row);
 		EncodeRow(encoding, row);
 		RowStoreAdd(validates ? target->validation : target->rows, partition, &encoding->row);
-		LabelCountsAdd(validates ? validated : trained, target->nlosses, encoding->row.labels);
+		LabelCountsAdd(validates ? validated : trained, target->nlosses, encoding->row.labels,
+					   encoding->row.weight);
 		if (next < nchosen && chosen[next] == encoding->number.number)
 		{
 			nexamples += AppendExample(examples, read, target->contract, row) ? 1 : 0;
@@ -258,7 +259,7 @@ EncodeValidationRows(const EncodeTarget *target, Size partition_size)
 	{
 		EncodeRow(encoding, row);
 		RowStoreAdd(target->validation, (int) ((encoding->number.number - 1) / per_partition), &encoding->row);
-		LabelCountsAdd(counts, target->nlosses, encoding->row.labels);
+		LabelCountsAdd(counts, target->nlosses, encoding->row.labels, encoding->row.weight);
 		if (encoding->number.number % ROWS_PER_REPORT == 0)
 			ProgressSetRows(encoding->number.number, 0);
 	}

@@ -45,7 +45,7 @@ FindTable(TrainSpec *spec, const char *name)
 	for (int i = 0; i < spec->ntables; i++)
 		if (strcmp(spec->tables[i].name, name) == 0)
 			return i;
-	spec->tables[spec->ntables] = (TablePlan) {pstrdup(name), 0, 0};
+	spec->tables[spec->ntables] = (TablePlan) {pstrdup(name), 0, 0, 0};
 	return spec->ntables++;
 }
 
@@ -118,6 +118,18 @@ FixedRows(JsonObject *object, JsonObject *lookup, const char *type, FeaturePlan 
 	return rows + JsonGetInt(lookup, "offset", 0, PG_INT32_MAX, 0);
 }
 
+/* A number that features which share a table must not give differently; 0: not given. */
+static void
+SetOnce(int64 *number, int64 found, JsonObject *object, const char *key, const char *table)
+{
+	if (*number > 0 && found > 0 && *number != found)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("invalid model: \"%s\" is " INT64_FORMAT ", but another feature of embedding \"%s\" has " INT64_FORMAT,
+						JsonKeyPath(object, key), found, table, *number)));
+	*number = Max(*number, found);
+}
+
 static void
 PlanLookup(TrainSpec *spec, FeaturePlan *plan, JsonObject *object, const char *name)
 {
@@ -129,12 +141,11 @@ PlanLookup(TrainSpec *spec, FeaturePlan *plan, JsonObject *object, const char *n
 	JsonbValue *oov = JsonGet(object, "oov");
 	int64		min_count = JsonGetInt(object, "min_count", 1, PG_INT32_MAX, 1);
 	int64		max_size = JsonGetInt(object, "max_size", 1, PG_INT32_MAX / 2, PG_INT32_MAX / 2);
-	int64		dim = JsonGetInt(object, "embedding_dim", 1, MTL_MAX_WIDTH, 0);
 
 	plan->table = FindTable(spec, embedding);
 	table = &spec->tables[plan->table];
-	if (dim > 0)
-		table->dim = dim;
+	SetOnce(&table->dim, JsonGetInt(object, "embedding_dim", 1, MTL_MAX_WIDTH, 0), object, "embedding_dim", embedding);
+	SetOnce(&table->given_rows, JsonGetInt(object, "vocabulary_size", 1, PG_INT32_MAX, 0), object, "vocabulary_size", embedding);
 	table->rows = Max(table->rows, FixedRows(object, lookup, type, plan));
 	if (strcmp(type, "vocabulary") != 0)
 		return;

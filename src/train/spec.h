@@ -38,6 +38,7 @@ typedef struct TablePlan
 {
 	char	   *name;
 	int64		dim;
+	int64		given_rows;		/* "vocabulary_size" of its features, 0: none */
 	int64		rows;			/* that the spec asks for, 0: as many as needed */
 } TablePlan;
 

@@ -10,6 +10,7 @@
 #include "utils/memutils.h"
 
 #include "compat.h"
+#include "model/memory.h"
 #include "train/prepare.h"
 #include "train/progress.h"
 #include "train/result.h"
@@ -57,8 +58,8 @@ mtl_train(PG_FUNCTION_ARGS)
 	ProgressEnd();
 
 	MemoryContextSwitchTo(caller);
-	result = palloc(VARSIZE(model));
-	memcpy(result, model, VARSIZE(model));
+	result = AllocateLarge(VARSIZE(model));
+	CopyLarge(result, model, VARSIZE(model));
 	MemoryContextDelete(context);
 	PG_RETURN_POINTER(result);
 }

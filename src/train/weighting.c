@@ -12,9 +12,9 @@
 #include <math.h>
 
 #include "miscadmin.h"
-#include "utils/memutils.h"
 
 #include "math/functions.h"
+#include "model/memory.h"
 #include "train/weighting.h"
 
 /* Parameters that lie together and are shared, in a task's own gradient. */
@@ -29,7 +29,7 @@ struct Weighting
 	const WeightingOptions *options;
 	int			nlosses;
 	const TaskLoss *losses;
-	int			epoch;
+	const Calibrator *calibrator;
 	double	   *weights;
 
 	double	   *uncertainty;	/* log variances, with adam's means */
@@ -170,7 +170,8 @@ Doubles(int n, double number)
 }
 
 Weighting *
-WeightingCreate(Network *network, const TrainOptions *options, int nlosses, const TaskLoss *losses)
+WeightingCreate(Network *network, const TrainOptions *options, int nlosses, const TaskLoss *losses,
+				const Calibrator *calibrator)
 {
 	Weighting  *weighting = palloc0(sizeof(Weighting));
 	int			copies = WeightingSize(network, options, nlosses) / (sizeof(real) * Max(OwnNumbers(network), 1));
@@ -178,6 +179,7 @@ WeightingCreate(Network *network, const TrainOptions *options, int nlosses, cons
 	weighting->options = &options->weighting;
 	weighting->nlosses = nlosses;
 	weighting->losses = losses;
+	weighting->calibrator = calibrator;
 	weighting->weights = Doubles(nlosses, 1);
 	weighting->uncertainty = Doubles(nlosses, 0);
 	weighting->mean = Doubles(nlosses, 0);
@@ -193,8 +195,7 @@ WeightingCreate(Network *network, const TrainOptions *options, int nlosses, cons
 		FindShared(weighting, network);
 		weighting->own = palloc(sizeof(real *) * copies);
 		for (int i = 0; i < copies; i++)
-			weighting->own[i] = MemoryContextAllocHuge(CurrentMemoryContext,
-													   sizeof(real) * Max(OwnNumbers(network), 1));
+			weighting->own[i] = AllocateLarge(sizeof(real) * OwnNumbers(network));
 	}
 	return weighting;
 }
@@ -293,7 +294,7 @@ Scale(int64 n, real *numbers, double factor)
 		numbers[i] *= (real) factor;
 }
 
-/* The gradient of each task's loss by itself, and then none. */
+/* The gradient of each task's loss by itself, and then that of the calibrator alone. */
 static void
 OwnGradients(Weighting *weighting, Network *network, const float *labels, int nlabels,
 			 const float *weights, const LossSum *sums)
@@ -308,6 +309,12 @@ OwnGradients(Weighting *weighting, Network *network, const float *labels, int nl
 		SaveGradient(weighting, network, weighting->own[i]);
 	}
 	NetworkClearParameters(network);
+	if (weighting->calibrator)
+	{
+		NetworkClearVectors(network);
+		CalibratorBackward(weighting->calibrator, network, weights);
+		NetworkBackward(network);
+	}
 }
 
 /* ------------------------------------------------------------------ kinds */
@@ -463,6 +470,8 @@ WeightingBackward(Weighting *weighting, Network *network, const float *labels, i
 	for (int i = 0; i < weighting->nlosses; i++)
 		LossBackward(network, &weighting->losses[i], labels, nlabels, weights, sums[i],
 					 weighting->weights[i]);
+	if (weighting->calibrator)
+		CalibratorBackward(weighting->calibrator, network, weights);
 	NetworkBackward(network);
 	if (weighting->options->kind == WEIGHTING_UNCERTAINTY)
 		UncertaintyUpdate(weighting, sums);
@@ -495,7 +504,6 @@ DwaEpoch(Weighting *weighting, const double *losses)
 void
 WeightingEpoch(Weighting *weighting, const double *losses)
 {
-	weighting->epoch++;
 	if (weighting->options->kind == WEIGHTING_DWA)
 		DwaEpoch(weighting, losses);
 	if (weighting->options->kind == WEIGHTING_FIXED || weighting->options->kind == WEIGHTING_PCGRAD)

@@ -11,6 +11,7 @@
 
 #include "postgres.h"
 
+#include "train/calibrator.h"
 #include "train/loss.h"
 #include "train/options.h"
 
@@ -19,8 +20,9 @@ typedef struct Weighting Weighting;
 /* Bytes that the weighting keeps besides: gradients of each task by itself. */
 extern Size WeightingSize(const Network *network, const TrainOptions *options, int nlosses);
 
+/* A calibrator's gradient is added to that of the losses, whatever these weigh; NULL: there is none. */
 extern Weighting *WeightingCreate(Network *network, const TrainOptions *options,
-								  int nlosses, const TaskLoss *losses);
+								  int nlosses, const TaskLoss *losses, const Calibrator *calibrator);
 
 /*
  * Fills the gradients of parameters for the batch that went forward last; sums are

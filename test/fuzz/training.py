@@ -43,7 +43,8 @@ OPTIONS = [
     {"epochs": 1, "batch_size": 50},
     {"epochs": 1, "batch_size": 16, "optimizer": {"type": "adam", "learning_rate": 0.01}, "embedding_optimizer": {"type": "ftrl", "l1": 0.1},
      "task_weights": {"type": "gradnorm"}, "l2": {"layers": 0.1, "soft_sharing": 0}, "dropout": 0.1, "validation": {"fraction": 0.3},
-     "early_stopping": {"watch": "any"}, "schedule": {"type": "cosine"}, "weight_column": "weight", "clip_norm": 1, "examples": 3}]
+     "early_stopping": {"watch": "any"}, "schedule": {"type": "cosine"}, "weight_column": "weight", "clip_norm": 1, "examples": 3},
+    {"epochs": 1, "batch_size": 40, "calibrator": {"weight": 0.5, "tasks": ["ctr", "cvr", "ctcvr"]}, "task_weights": {"type": "pcgrad"}, "weight_column": "weight"}]
 VALUES = [None, 0, 1, -1, 2, 3, 65536, 1e9, 0.5, 1e308, -1e308, "", "x", "item", "city", "oov", "zero", "error", "mean", "skip", True, False, [], {}, [1],
           [65536, 65536], ["ctr"], {"type": "x"}, "vocabulary", "index", "hash", "adam", "sgd", "adagrad", "pcgrad", "dwa", "uncertainty", "fixed", "concat", "sum",
           "layer_norm", "relu", "gelu", "stem", "aitm", "dbmtl", "omoe", "cgc", "cross_stitch", "shared_bottom", "single_task"]

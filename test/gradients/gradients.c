@@ -32,6 +32,7 @@ typedef struct Check
 {
 	TrainCall	call;
 	const float *weights;
+	Calibrator *calibrator;
 	LossSum    *sums;
 	double	   *scales;			/* of the losses */
 	bool		only_first;		/* the loss of the first task alone, and gradients stop where they are to */
@@ -49,7 +50,7 @@ AddNoise(const Parameters *parameters)
 				parameters->list[i]->value[k] += RandomUniform(&state, NOISE);
 }
 
-/* The weighted sum of all losses for the batch; dropout is the same each time. */
+/* The weighted sum of all losses for the batch, and the calibrator's; dropout is the same each time. */
 static double
 TotalLoss(Check *check)
 {
@@ -66,6 +67,12 @@ TotalLoss(Check *check)
 									 batch->nlabels, check->weights);
 		if (check->sums[i].weight > 0)
 			total += check->scales[i] * check->sums[i].loss / check->sums[i].weight;
+	}
+	if (check->calibrator)
+	{
+		LossSum		sum = CalibratorCompute(check->calibrator, training->network, check->weights);
+
+		total += check->calibrator->weight * sum.loss / sum.weight;
 	}
 	return total;
 }
@@ -137,6 +144,8 @@ CompareAll(Check *check, ReturnSetInfo *result, double step)
 	for (int i = 0; i < training->nlosses; i++)
 		LossBackward(network, &training->losses[i], training->batch->labels, training->batch->nlabels,
 					 check->weights, check->sums[i], check->scales[i]);
+	if (check->calibrator)
+		CalibratorBackward(check->calibrator, network, check->weights);
 	NetworkBackward(network);
 	for (int i = 0; i < parameters->nparameters; i++)
 		if (parameters->list[i]->role != PARAMETER_STATISTIC)
@@ -180,6 +189,7 @@ mtl_gradients(PG_FUNCTION_ARGS)
 	BatchLoad(training->batch, RowStoreLoad(training->rows, 0), NULL,
 			  Min(RowStorePartitionRows(training->rows, 0), training->options->batch_size));
 	check.weights = BatchWeights(training->batch);
+	check.calibrator = CalibratorCreate(check.call.graph, &check.call.options->calibrator);
 	CompareAll(&check, result, PG_GETARG_FLOAT8(3));
 	SPI_finish();
 	return (Datum) 0;

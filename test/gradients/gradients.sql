@@ -135,6 +135,11 @@ SELECT agrees('chain of products', '{"type": "shared_bottom", "bottom": {"hidden
 SELECT agrees('softmax head and classes', '{"type": "shared_bottom", "bottom": {"hidden_units": [5]}}', '{}',
 	'[{"name": "click", "type": "binary", "head": "softmax", "label": "click"},
 	  {"name": "kind", "type": "multiclass", "num_classes": 3, "label": "kind"}]');
+SELECT agrees('calibrator of ' || calibrator, '{"type": "aitm", "bottom": {"hidden_units": [4]}, "info": {"hidden_units": [4]}}',
+	format('{"weight_column": "weight", "calibrator": %s}', calibrator)::jsonb,
+	'[{"name": "a", "type": "binary", "label": "click"}, {"name": "b", "type": "binary", "head": "softmax", "label": "click"},
+	  {"name": "c", "type": "binary", "label": "click_and_buy"}, {"name": "bc", "type": "product", "of": ["b", "c"], "label": "buy"}]')
+	FROM unnest('{"{}","{\"weight\": 3, \"tasks\": [\"bc\", \"a\", \"b\"]}"}'::text[]) calibrator;
 SELECT agrees('weights of rows', '{"type": "shared_bottom", "bottom": {"hidden_units": [5]}}', '{"weight_column": "weight"}');
 
 -- sequences

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 """Compares the scores of all kernels, for all sizes of batches and any choice of outputs, bit by bit; and the quick
-functions that they use with the exact ones.
+functions that they use with the exact ones. Brings training to a limit that no query of a test reaches.
 
 usage: check.py MODULE.so DIR [--models N]
 
@@ -53,6 +53,16 @@ SELECT count(*) <> 4 OR bool_or(NOT error <= bound) AS failed FROM quick \gset
 \if :failed
 DO $$ BEGIN RAISE EXCEPTION 'quick functions are off'; END $$;
 \endif
+
+CREATE FUNCTION pg_temp.evaluator_create(bigint) RETURNS void LANGUAGE c AS '{module}', 'evaluator_create';
+SELECT pg_temp.evaluator_create(1000);
+DO $$
+BEGIN
+    PERFORM pg_temp.evaluator_create(4294967296);
+    RAISE EXCEPTION 'there is no limit of validation rows';
+EXCEPTION WHEN program_limit_exceeded THEN
+    ASSERT SQLERRM = 'training has 4294967296 validation rows, the limit is 4294967295', SQLERRM;
+END $$;
 """
 
 

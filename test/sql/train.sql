@@ -127,6 +127,19 @@ CREATE FUNCTION loss_under(penalty float8) RETURNS float8 LANGUAGE sql AS $$
 		#>> '{contract,provenance,history,-1,tasks,spend,loss}')::float8 $$;
 SELECT loss_under(10) > loss_under(0);
 
+-- the calibrator keeps a task from being more probable than the one before it, here against the labels, with all ways to weight tasks
+CREATE FUNCTION excess(calibrator text, options text DEFAULT '{}') RETURNS float8 LANGUAGE sql AS $$
+	SELECT (mtl_describe(mtl_train(spec('{"type": "aitm", "bottom": {"hidden_units": [8]}, "info": {"hidden_units": [8]}}',
+		'[{"name": "buy", "type": "binary", "label": "click_and_buy"}, {"name": "click", "type": "binary", "label": "click"}]'),
+		'SELECT * FROM impressions', jsonb_build_object('epochs', 5, 'batch_size', 50, 'optimizer', '{"learning_rate": 0.01}'::jsonb, 'calibrator', calibrator::jsonb) || options::jsonb))
+		#>> '{contract,provenance,history,-1,calibrator}')::float8 $$;
+SELECT excess('{"weight": 0}') IS NULL AS none, excess('{"weight": 1e-9}') > 0.2 AS unheeded, excess('{}') < 0.1 AS by_default,
+	excess('{"weight": 1e-9, "tasks": ["click", "buy"]}') < 0.01 AS in_order;
+SELECT kind, excess('{"weight": 10}', format('{"task_weights": {"type": "%s"}}', kind)) < 0.02 AS obeyed
+	FROM unnest('{fixed,uncertainty,gradnorm,dwa,pcgrad}'::text[]) kind;
+-- it is over all rows, and weighted
+SELECT excess('{"weight": 1e-9}', '{"weight_column": "weight"}') <> excess('{"weight": 1e-9}') AS weighted;
+
 --
 -- sample spaces
 --
@@ -157,6 +170,11 @@ SELECT :'outside' = :'weight_0', :'outside' = :'weight_0_too', :'outside' = :'in
 SELECT p -> 'rows', p -> 'validation_rows', p -> 'epochs', p -> 'best_epoch', (p #>> '{metrics,ctr,auc}')::float8 BETWEEN 0 AND 1
 	FROM (SELECT mtl_describe(mtl_train(spec(), 'SELECT * FROM impressions WHERE i <= 800',
 		'{"epochs": 3, "validation": {"query": "SELECT * FROM impressions WHERE i > 800"}}')) #> '{contract,provenance}' AS p) x;
+-- rows of weight 0 do not count
+CREATE FUNCTION validated(rows text) RETURNS jsonb LANGUAGE sql AS $$ SELECT mtl_describe(mtl_train(spec(), 'SELECT *, 1 AS w FROM impressions WHERE i <= 700 ORDER BY i',
+	jsonb_build_object('epochs', 1, 'weight_column', 'w', 'validation', jsonb_build_object('query', 'SELECT *, ' || rows || ' ORDER BY i')))) #> '{contract,provenance,metrics}' $$;
+SELECT validated('i % 2 AS w FROM impressions WHERE i > 700') = validated('1 AS w FROM impressions WHERE i > 700 AND i % 2 = 1') AS same,
+	validated('i % 2 AS w FROM impressions WHERE i > 700') = validated('1 AS w FROM impressions WHERE i > 700') AS other;
 -- nothing improves by 2
 SELECT watch, p -> 'epochs', p -> 'best_epoch' FROM unnest('{mean,any,ctr}'::text[]) watch, LATERAL (SELECT mtl_describe(mtl_train(spec(),
 	'SELECT * FROM impressions', jsonb_build_object('epochs', 20, 'validation', '{"fraction": 0.2}'::jsonb,
@@ -189,6 +207,11 @@ SELECT w -> 'name', w -> 'vocabulary_size', f -> 'vocabulary_size', w -> 'transf
 	(SELECT jsonb_array_elements(contract(model) -> 'features') AS w FROM models WHERE name = 'warm') x
 	JOIN (SELECT jsonb_array_elements(contract(model) -> 'features') AS f FROM models WHERE name = 'first') y ON w -> 'name' = f -> 'name' ORDER BY 1;
 SELECT contract(model) #> '{provenance,tensors_taken_over}' FROM models WHERE name = 'warm';
+-- a scaling of other numbers does not stay
+SELECT contract(mtl_train(spec(features => '[{"name": "age", "kind": "dense", "missing": 0, "transform": [{"type": "clip", "min": 0, "max": 30}, {"type": "standardize"}]}]'),
+	'SELECT * FROM impressions', '{"epochs": 1}', model)) #> '{features,0,transform,1}' = contract(model) #> '{features,0,transform,1}' AS same FROM
+	(SELECT mtl_train(spec(features => format('[{"name": "age", "kind": "dense", "missing": 0, "transform": [{"type": "clip", "min": 0, "max": %s}, {"type": "standardize"}]}]', most)),
+		'SELECT * FROM impressions WHERE i % 3 = 0', '{"epochs": 1}') AS model FROM unnest('{20,30}'::int[]) most) x;
 -- a start is where training starts from
 SELECT (h #>> '{0,tasks,ctr,loss}')::float8 < (f #>> '{0,tasks,ctr,loss}')::float8
 	FROM (SELECT mtl_describe(mtl_train(spec(), 'SELECT * FROM impressions', '{"epochs": 1}', model)) #> '{contract,provenance,history}' AS h,
@@ -257,6 +280,8 @@ SELECT mtl_train(spec('{"type": "mmoe", "expert": {"hidden_units": [4]}}'), 'SEL
 SELECT mtl_train(spec(tasks => '[{"name": "ctr", "type": "binary"}]'), 'SELECT * FROM impressions');
 SELECT mtl_train(spec(features => '[{"name": "city", "kind": "sparse", "lookup": {"type": "hash"}}]'), 'SELECT * FROM impressions');
 SELECT mtl_train(spec(features => '[{"name": "age", "kind": "dense", "transform": [{"type": "standardize"}, {"type": "min_max"}]}]'), 'SELECT * FROM impressions');
+SELECT mtl_train(spec(features => '[{"name": "item", "kind": "sparse", "embedding_dim": 3}, {"name": "seen", "kind": "sequence", "embedding": "item", "embedding_dim": 5, "max_length": 3}]'), 'SELECT * FROM impressions');
+SELECT mtl_train(spec(features => '[{"name": "item", "kind": "sparse", "vocabulary_size": 10}, {"name": "seen", "kind": "sequence", "embedding": "item", "vocabulary_size": 9, "max_length": 3}]'), 'SELECT * FROM impressions');
 SELECT mtl_train(spec(features => '[{"name": "a"}]'), 'SELECT * FROM impressions');
 -- options
 SELECT mtl_train(spec(), 'SELECT * FROM impressions', options::jsonb) FROM (VALUES ('[]')) v (options);
@@ -273,7 +298,31 @@ SELECT complaint(options::jsonb) FROM unnest(ARRAY['{"epoch": 1}', '{"epochs": 0
 	'{"schedule": {"type": "step", "decay": 0}}', '{"schedule": {"type": "linear", "decay": 0.1}}', '{"task_weights": {"type": "fixed", "weights": {"cvr": 1}}}',
 	'{"task_weights": {"type": "dwa", "weights": {"ctr": 1}}}', '{"task_weights": {"weights": {"ctr": -1}}}', '{"early_stopping": {"watch": "mean"}}',
 	'{"validation": {"fraction": 0.1}, "early_stopping": {"watch": "cvr"}}', '{"l2": {"soft_sharing": 1}}', '{"l2": {"layers": -1}}', '{"clip_norm": -1}',
-	'{"examples": 5000}', '{"batch_norm_momentum": 0}', '{"validation": {"fraction": 1}}']) WITH ORDINALITY AS o (options, n) ORDER BY n;
+	'{"examples": 5000}', '{"batch_norm_momentum": 0}', '{"validation": {"fraction": 1}}',
+	'{"calibrator": {"weight": -1}}', '{"calibrator": {}}', '{"calibrator": {"tasks": ["ctr", "cvr"]}}', '{"calibrator": {"tasks": ["ctr", "ctr"]}}', '{"calibrator": {"task": []}}',
+	'{"calibrator": {"tasks": [1, 2]}}']) WITH ORDINALITY AS o (options, n) ORDER BY n;
+
+SELECT complaint('{"calibrator": {}}', spec(tasks => '[{"name": "ctr", "type": "binary", "label": "click"}, {"name": "spend", "type": "regression", "label": "spend"}]'));
+
+-- rows of weight 0 teach nothing
+SELECT complaint('{"weight_column": "zero"}', query => 'SELECT *, 0 AS zero FROM impressions');
+SELECT complaint('{"weight_column": "click"}');
+SELECT complaint('{"weight_column": "one", "validation": {"query": "SELECT city, item, seen, age, amount, vector, click, 0 AS one FROM impressions"}}');
+-- numbers that cannot be scaled
+CREATE FUNCTION complaint_of(value text, feature text) RETURNS text LANGUAGE sql AS $$ SELECT complaint('{}',
+	spec(features => jsonb_build_array('{"name": "x", "kind": "dense"}'::jsonb || feature::jsonb)::text), format('SELECT %s AS x, click FROM impressions', value)) $$;
+SELECT complaint_of('''Infinity''::float8', '{"transform": {"type": "standardize"}}');
+SELECT complaint_of('1e300::float8 * (-1)::float8 ^ i', '{"transform": {"type": "standardize"}}');
+SELECT complaint_of('1e308::float8 * (-1)::float8 ^ i', '{"transform": {"type": "min_max"}}');
+SELECT complaint_of('1e200::float8 * (1 + i)', '{"missing": "mean"}');
+-- batches without statistics
+SELECT complaint('{"batch_size": 1}', spec('{"type": "shared_bottom", "bottom": {"hidden_units": [2], "normalization": {"type": "batch_norm"}}}'));
+SELECT complaint('{"batch_size": 1}', spec('{"type": "shared_bottom", "bottom": {"hidden_units": [2], "activation": "dice"}}'));
+-- what would not fit into a model
+SELECT complaint('{}', query => 'SELECT ''' || repeat('x', 3000000) || ''' AS x, * FROM impressions');
+SELECT min(n), max(n), count(*) < 10010 FROM (SELECT (jsonb_array_elements(mtl_describe(mtl_train(spec(features => '[{"name": "item", "kind": "sparse", "embedding_dim": 1}]', tasks =>
+	'[{"name": "ctr", "type": "binary", "label": "click"}, {"name": "one", "type": "regression", "label": "one"}]'), 'SELECT item, click, one FROM impressions WHERE i <= 9',
+	'{"epochs": 12000, "examples": 0}')) #> '{contract,provenance,history}') ->> 'epoch')::int AS n) x;
 
 --
 -- limits
@@ -329,4 +378,4 @@ SELECT mtl_train(spec(), 'SELECT i.*, 1 / (phase = ''reading'' AND epochs = 10 A
 SELECT count(*) FROM mtl_progress_train;
 
 DROP TABLE impressions, models;
-DROP FUNCTION spec, contract, digest, falls, history, weights, loss_under, complaint;
+DROP FUNCTION spec, contract, digest, falls, history, weights, loss_under, excess, validated, complaint, complaint_of;

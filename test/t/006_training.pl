@@ -147,10 +147,29 @@ sub cancel_seconds
 
 kill 'INT', $pid;
 like($training->wait, qr/canceling statement due to user request/, 'a training can be cancelled');
+
+# Buffers are of huge pages where there are some to be had, or a gigabyte of them takes long to give back.
+SKIP:
+{
+	my $setting = '/sys/kernel/mm/transparent_hugepage/enabled';
+	skip 'no huge pages here', 1 unless -r $setting && slurp_file($setting) =~ /\[(?:always|madvise)\]/;
+	$training->send($large);
+	poll("SELECT count(*) FROM mtl_progress_train WHERE pid = $pid AND phase = 'training'", '1');
+	usleep(500 * 1000);
+	cmp_ok(proc($pid, 'smaps_rollup', 'AnonHugePages'), '>', 100 * 1024, 'a large training uses huge pages');
+	kill 'INT', $pid;
+	$training->wait;
+}
+
 my $seconds = cancel_seconds($large, 'training', 300, 800, 1300);
 note("cancelled after $seconds s");
 # no pass or fail by speed: that a batch of seconds is not waited for is what shows
 cmp_ok($seconds, '<', 1, 'a large batch is cancelled while it is computed');
+# a model of 100 MB is copied, hashed and checked
+my $model = q{SELECT mtl_digest(mtl_train('{"architecture": {"type": "shared_bottom", "bottom": {"hidden_units": [4]}},
+	"features": [{"name": "item", "kind": "sparse", "embedding_dim": 128, "lookup": {"type": "hash", "num_buckets": 200000}}],
+	"tasks": [{"name": "click", "type": "binary", "label": "click"}]}', 'SELECT * FROM impressions WHERE i <= 1000', '{"epochs": 1}'));};
+note('finishing: ' . cancel_seconds($model, 'finishing', 20, 100, 200) . ' s');
 note('reading: ' . cancel_seconds($small, 'reading', 5) . ' s, encoding: ' . cancel_seconds($small, 'encoding', 5) . ' s');
 is($node->safe_psql('postgres', 'SELECT count(*) FROM mtl_progress_train'), '0', 'and then there is no progress');
 is($training->query('SELECT 1;'), "1\n", 'the session goes on');
