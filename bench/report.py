@@ -1,0 +1,79 @@
+"""A page in Markdown out of the numbers, with plots beside it."""
+
+import math
+
+import charts
+
+
+def number(value, digits=3):
+    """With so many digits that count."""
+    if value is None or math.isnan(value):
+        return ""
+    if value == 0:
+        return "0"
+    places = max(digits - 1 - math.floor(math.log10(abs(value))), 0)
+    return f"{value:,.{places}f}"
+
+
+def table(headings, rows):
+    """The first column is text, the others are numbers, as text."""
+    lines = ["| " + " | ".join(headings) + " |", "|---" + "|---:" * (len(headings) - 1) + "|"]
+    return "\n".join(lines + ["| " + " | ".join(row) + " |" for row in rows])
+
+
+def machine_section(results):
+    machine = dict(results["machine"])
+    peaks = machine.pop("multiply-adds per second")
+    lines = [f"- {name}: {number(value) if isinstance(value, float) else value}" for name, value in machine.items()]
+    lines += [f"- multiply-adds of float32 per second, one core, {kernel}: {number(value / 1e9)} billion" for kernel, value in peaks.items()]
+    if results["quick"]:
+        lines.append("- **a quick run, with few rows and rounds: not for quoting**")
+    lines += [f"- **missing**: {peer}: {reason.splitlines()[0]}" for peer, reason in results["missing"].items()]
+    return "\n".join(lines)
+
+
+def by_model(part, cell):
+    """One row per method, one column per model."""
+    names = []
+    for model in part.values():
+        names += [m["method"] for m in model["methods"] if m["method"] not in names]
+    rows = []
+    for name in names:
+        found = [next((m for m in model["methods"] if m["method"] == name), None) for model in part.values()]
+        rows.append([name] + [cell(m) if m else "" for m in found])
+    return rows
+
+
+def query_section(part, folder):
+    headings = list(part)
+    microseconds = by_model(part, lambda m: number(m["us"]))
+    microseconds.insert(1, ["limit: the multiply-adds alone"] + [number(model["arithmetic, us"]) for model in part.values()])
+    ratios = by_model(part, lambda m: number(m["over ours"]))
+    ratios.append(["ours over (floor + limit)"] + [number(model["over floor and arithmetic"]) for model in part.values()])
+    spreads = by_model(part, lambda m: f"{100 * m['spread']:.1f}%")
+    differences = [row for row in by_model(part, lambda m: "" if math.isnan(m["difference"]) else f"{m['difference']:.1e}") if any(row[1:])]
+    for name, model in part.items():
+        bars = [(m["method"], m["us"]) for m in model["methods"]] + [("limit: the multiply-adds alone", model["arithmetic, us"])]
+        (folder / f"query-{name}.svg").write_text(charts.bars(f"{name}: microseconds per row, whole query", sorted(bars, key=lambda b: b[1])))
+    return "\n\n".join([
+        "## The whole query",
+        "Microseconds per row, one core (two processes: elapsed time, two cores).",
+        table(["method", *headings], microseconds),
+        "".join(f"![{name}](query-{name}.svg)\n" for name in part),
+        "Times that of \"ours\" (more is slower).",
+        table(["method", *headings], ratios),
+        "Half the distance of the quartiles, in percent of the median.",
+        table(["method", *headings], spreads),
+        "The largest difference of a score from ours, row by row.",
+        table(["method", *headings], differences)])
+
+
+SECTIONS = {"query": query_section}
+
+
+def write(results, folder):
+    page = folder / "results.md"
+    sections = ["# Measured", machine_section(results)]
+    sections += [SECTIONS[name](part, folder) for name, part in results["parts"].items()]
+    page.write_text("\n\n".join(sections) + "\n")
+    return page
