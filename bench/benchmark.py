@@ -20,7 +20,7 @@ import report
 from peers.available import Peers
 from server import CORE, Connection
 
-PARTS = ["query"]
+PARTS = ["query", "ranking", "sessions", "growth", "connections"]
 
 
 def parse_options():
@@ -56,8 +56,10 @@ def main():
             start = time.monotonic()
             results["parts"][part] = importlib.import_module(f"parts.{part}").run(options, peers)
             print(f"{part}: {time.monotonic() - start:.0f} s", flush=True)
-    options.peak.measure()
-    results["machine"] = machine.describe(connection, options.peak)
+    last = machine.Peak(options.connection)     # a part may have started the server again
+    last.measure()
+    options.peak.add(last)
+    results["machine"] = machine.describe(options.connection, options.peak)
     if peers.runtime:
         results["machine"]["ONNX Runtime"] = peers.runtime.version
     results["missing"] = peers.missed

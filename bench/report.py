@@ -68,7 +68,56 @@ def query_section(part, folder):
         table(["method", *headings], differences)])
 
 
-SECTIONS = {"query": query_section}
+def ranking_section(part, folder):
+    titles = {"R": "context and candidates in two tables, sparse and dense features", "M": "an array per candidate"}
+    sections = ["## Ranking", "The best 10 of 500 candidates: microseconds per query, one core."]
+    for name, methods in part.items():
+        rows = [[m["method"], number(m["us"]), number(m["over ours"]), f"{100 * m['spread']:.1f}%",
+                 "" if math.isnan(m["difference"]) else f"{m['difference']:.1e}"] for m in methods]
+        (folder / f"ranking-{name}.svg").write_text(
+            charts.bars(f"{name}, {titles[name]}: microseconds per query", sorted(((m["method"], m["us"]) for m in methods), key=lambda b: b[1])))
+        sections += [f"**{name}**: {titles[name]}", table(["method", "us", "over ours", "spread", "difference"], rows),
+                     f"![{name}](ranking-{name}.svg)"]
+    return "\n\n".join(sections)
+
+
+def sessions_section(part, folder):
+    rows = [[f"{r['candidates']:,} candidates, {r['sessions']} sessions", number(r["p50, ms"]), number(r["p99, ms"]), number(r["queries per second"])]
+            for r in part]
+    series = {f"{n:,}, {p}": [(r["sessions"], r[f"{p}, ms"]) for r in part if r["candidates"] == n]
+              for n in dict.fromkeys(r["candidates"] for r in part) for p in ("p50", "p99")}
+    (folder / "sessions.svg").write_text(charts.lines("The best 10 of so many candidates", series, "sessions", "ms"))
+    return "\n\n".join(["## Sessions", "The ranking query R, by sessions that ask at the same time, all cores: milliseconds.",
+                         table(["", "p50", "p99", "queries per second"], rows), "![sessions](sessions.svg)"])
+
+
+def growth_section(part, folder):
+    titles = {"rows": "rows of the table (S)", "units": "units of an expert (MMoE of 3 experts [n, n / 2], 128 inputs)",
+              "tasks": "tasks (3 experts [128, 64])"}
+    sections = ["## Growth", "Microseconds per row, one core."]
+    for name, cases in part.items():
+        rows = [[f"{c['x']:,}"] + [number(c[k]) for k in ("floor, us", "arithmetic, us", "ours, us", "over floor and arithmetic")] for c in cases]
+        series = {label: [(c["x"], value(c)) for c in cases] for label, value in (
+            ("ours", lambda c: c["ours, us"]), ("floor and limit", lambda c: c["floor, us"] + c["arithmetic, us"]))}
+        (folder / f"growth-{name}.svg").write_text(charts.lines(f"Microseconds per row by {titles[name]}", series, name, "us"))
+        sections += [table([titles[name], "floor", "limit", "ours", "ours over (floor + limit)"], rows), f"![{name}](growth-{name}.svg)"]
+    return "\n\n".join(sections)
+
+
+def connections_section(part, folder):
+    keys = ["first, elapsed, ms", "first minus warm, elapsed, ms", "first, CPU, ms", "first minus warm, CPU, ms"]
+    first = [[case["case"]] + [number(case[k]) for k in keys] for case in part["first"]]
+    memory = [[f"{m['connections']}", number(m["without a score, MB"]), number(m["with scores, MB"]),
+               number(m["with scores, MB"] - m["without a score, MB"])] for m in part["memory"]]
+    return "\n\n".join([
+        "## Connections", f"A model of {number(part['model, MB'])} MB. The first score of a new connection:",
+        table(["", *keys], first),
+        "Memory of all connections together (proportional set sizes), MB:",
+        table(["connections", "without a score", "with scores", "difference"], memory)])
+
+
+SECTIONS = {"query": query_section, "ranking": ranking_section, "sessions": sessions_section, "growth": growth_section,
+            "connections": connections_section}
 
 
 def write(results, folder):

@@ -5,7 +5,8 @@ import os
 import numpy as np
 import psycopg2
 
-CORE = max(os.sched_getaffinity(0))     # one for all that is measured on one core
+ALL_CORES = os.sched_getaffinity(0)
+CORE = max(ALL_CORES)   # one for all that is measured on one core
 
 
 class Connection:

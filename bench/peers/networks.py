@@ -112,9 +112,9 @@ def network(name, model):
         return PLE(model, ["t0", "t1", "t2"], 2, 2, 2)
     if name == "E":
         return ESMM(model)
-    # R: the dense features come first in its input
+    # R: the dense features come first in its input. One score is asked for, so it is all that is computed.
     sparse = [f["name"] for f in model.contract["features"] if f["kind"] == "sparse"]
-    return WithEmbeddings(model, MMoE(model, two, 3), sparse)
+    return WithEmbeddings(model, MMoE(model, two[:1], 3), sparse)
 
 
 def examples(name, model):
