@@ -31,6 +31,7 @@ def parse_options():
     parser.add_argument("--parts", default=",".join(PARTS), type=lambda s: s.split(","))
     parser.add_argument("--models", default="SMLE")
     parser.add_argument("--rounds", type=int)
+    parser.add_argument("--seconds", type=int, help="of each measurement of sessions")
     parser.add_argument("--quick", action="store_true", help="few rows and rounds: to see it work")
     options = parser.parse_args()
     unknown = set(options.parts) - set(PARTS)
@@ -38,6 +39,7 @@ def parse_options():
         parser.error(f"no part {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
     options.divisor = 10 if options.quick else 1
     options.rounds = options.rounds or (3 if options.quick else 9)
+    options.seconds = options.seconds or (4 if options.quick else 10)
     return options
 
 

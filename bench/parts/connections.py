@@ -56,10 +56,10 @@ def first_score(name, query, repeats, before=lambda: None):
 
 def restart(connection, libraries):
     """With other libraries loaded at the server's start; the new connection."""
-    connection.run(f"ALTER SYSTEM SET shared_preload_libraries = {libraries}")
     data = connection.value("SHOW data_directory")
     connection.close()
-    subprocess.run(["pg_ctl", "restart", "--silent", "--wait", f"--pgdata={data}", f"--log={data}/restarted.log"],
+    subprocess.run(["pg_ctl", "restart", "--silent", "--wait", f"--pgdata={data}", f"--log={data}/restarted.log",
+                    "--options", f"-c shared_preload_libraries={libraries}"],
                    check=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
     return Connection()
 
@@ -80,7 +80,7 @@ def first_scores(options):
 
 def first_scores_without_preload(options):
     """The server is started again without the library, then as it was."""
-    options.connection = restart(options.connection, "''")
+    options.connection = restart(options.connection, "")
     try:
         location = options.connection.value("SELECT location FROM mtl_cache_prewarm('large')")
         yield first_score(f"without shared_preload_libraries (copy: {location})", FIRST, 3 if location != "shared" else 15)

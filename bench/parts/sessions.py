@@ -15,8 +15,7 @@ from timing import percentile
 
 GROUPS = {100: range(1, 201), 1000: range(201, 251), 10000: range(251, 271)}
 SESSIONS = [1, 8, 32]
-SECONDS = 8
-WARM_UP = 5             # transactions of each session
+WARM_UP = 2             # transactions of each session
 SCRIPT = """\\set c random({first}, {last})
 SELECT i.item FROM contexts c, candidates i WHERE c.id = :c AND i.context = :c ORDER BY mtl_score('R', c, i, 't0') DESC LIMIT {top};
 """
@@ -34,7 +33,7 @@ def latencies(folder, contexts, sessions, seconds):
     transactions = [line.split() for log in folder.glob("log.*") for line in log.read_text().splitlines()]
     warm = [int(fields[2]) / 1000 for fields in transactions if int(fields[1]) >= WARM_UP]
     if not warm:
-        raise SystemExit(f"pgbench, {sessions} sessions: no session had more than {WARM_UP} transactions in {seconds} s")
+        raise SystemExit(f"pgbench, {sessions} sessions: no session had more than {WARM_UP} transactions in {seconds} s; give more with --seconds")
     return warm, len(transactions) / seconds
 
 
@@ -47,7 +46,7 @@ def run(options, peers):
     with tempfile.TemporaryDirectory(prefix="mtl_rank_bench.") as folder:
         for candidates, contexts in groups.items():
             for sessions in SESSIONS:
-                times, rate = latencies(pathlib.Path(folder), contexts, sessions, max(SECONDS // options.divisor, 2))
+                times, rate = latencies(pathlib.Path(folder), contexts, sessions, options.seconds)
                 result.append({"candidates": candidates, "sessions": sessions, "p50, ms": percentile(times, 50),
                                "p99, ms": percentile(times, 99), "queries per second": rate})
     return result
