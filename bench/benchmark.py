@@ -20,7 +20,7 @@ import report
 from peers.available import Peers
 from server import CORE, Connection
 
-PARTS = ["query", "ranking", "sessions", "growth", "connections"]
+PARTS = ["query", "ranking", "sessions", "growth", "engine", "precision", "train", "connections"]
 
 
 def parse_options():
@@ -58,16 +58,21 @@ def main():
             start = time.monotonic()
             results["parts"][part] = importlib.import_module(f"parts.{part}").run(options, peers)
             print(f"{part}: {time.monotonic() - start:.0f} s", flush=True)
-    last = machine.Peak(options.connection)     # a part may have started the server again
-    last.measure()
-    options.peak.add(last)
+            page = save(options, peers, results)
+    print(page.read_text())
+
+
+def save(options, peers, results):
+    """What there is so far: a part that fails shall not take the others with it."""
+    now = machine.Peak(options.connection)      # not the first one's connection: a part may have started the server again
+    now.measure()
+    options.peak.add(now)
     results["machine"] = machine.describe(options.connection, options.peak)
     if peers.runtime:
         results["machine"]["ONNX Runtime"] = peers.runtime.version
     results["missing"] = peers.missed
     (options.results / "results.json").write_text(json.dumps(results, indent=1) + "\n")
-    page = report.write(results, options.results)
-    print(page.read_text())
+    return report.write(results, options.results)
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 import math
 
 import charts
+import goals
 
 
 def number(value, digits=3):
@@ -44,41 +45,41 @@ def by_model(part, cell):
     return rows
 
 
+def methods_tables(part, limits=(), ratios=()):
+    """Times, ratios, spreads and differences of scores, by method and model; with more rows in the first two."""
+    headings = ["method", *part]
+    differences = by_model(part, lambda m: "" if math.isnan(m["difference"]) else f"{m['difference']:.1e}")
+    return [
+        table(headings, by_model(part, lambda m: number(m["us"])) + list(limits)),
+        "Times that of \"ours\" (more is slower).",
+        table(headings, by_model(part, lambda m: number(m["over ours"])) + list(ratios)),
+        "Half the distance of the quartiles, in percent of the median.",
+        table(headings, by_model(part, lambda m: f"{100 * m['spread']:.1f}%")),
+        "The largest difference of a score from ours, row by row.",
+        table(headings, [row for row in differences if any(row[1:])])]
+
+
 def query_section(part, folder):
-    headings = list(part)
-    microseconds = by_model(part, lambda m: number(m["us"]))
-    microseconds.insert(1, ["limit: the multiply-adds alone"] + [number(model["arithmetic, us"]) for model in part.values()])
-    ratios = by_model(part, lambda m: number(m["over ours"]))
-    ratios.append(["ours over (floor + limit)"] + [number(model["over floor and arithmetic"]) for model in part.values()])
-    spreads = by_model(part, lambda m: f"{100 * m['spread']:.1f}%")
-    differences = [row for row in by_model(part, lambda m: "" if math.isnan(m["difference"]) else f"{m['difference']:.1e}") if any(row[1:])]
     for name, model in part.items():
         bars = [(m["method"], m["us"]) for m in model["methods"]] + [("limit: the multiply-adds alone", model["arithmetic, us"])]
         (folder / f"query-{name}.svg").write_text(charts.bars(f"{name}: microseconds per row, whole query", sorted(bars, key=lambda b: b[1])))
     return "\n\n".join([
         "## The whole query",
         "Microseconds per row, one core (two processes: elapsed time, two cores).",
-        table(["method", *headings], microseconds),
-        "".join(f"![{name}](query-{name}.svg)\n" for name in part),
-        "Times that of \"ours\" (more is slower).",
-        table(["method", *headings], ratios),
-        "Half the distance of the quartiles, in percent of the median.",
-        table(["method", *headings], spreads),
-        "The largest difference of a score from ours, row by row.",
-        table(["method", *headings], differences)])
+        *methods_tables(part, [["limit: the multiply-adds alone"] + [number(model["arithmetic, us"]) for model in part.values()]],
+                        [["ours over (floor + limit)"] + [number(model["over floor and arithmetic"]) for model in part.values()]]),
+        "".join(f"![{name}](query-{name}.svg)\n" for name in part)])
 
 
 def ranking_section(part, folder):
-    titles = {"R": "context and candidates in two tables, sparse and dense features", "M": "an array per candidate"}
-    sections = ["## Ranking", "The best 10 of 500 candidates: microseconds per query, one core."]
-    for name, methods in part.items():
-        rows = [[m["method"], number(m["us"]), number(m["over ours"]), f"{100 * m['spread']:.1f}%",
-                 "" if math.isnan(m["difference"]) else f"{m['difference']:.1e}"] for m in methods]
-        (folder / f"ranking-{name}.svg").write_text(
-            charts.bars(f"{name}, {titles[name]}: microseconds per query", sorted(((m["method"], m["us"]) for m in methods), key=lambda b: b[1])))
-        sections += [f"**{name}**: {titles[name]}", table(["method", "us", "over ours", "spread", "difference"], rows),
-                     f"![{name}](ranking-{name}.svg)"]
-    return "\n\n".join(sections)
+    sections = ["## Ranking", "The best 10 of 500 candidates: microseconds per query, one core. R: context and candidates in two tables, sparse and "
+                "dense features; the others: an array per candidate."]
+    part = {name: {"methods": methods} for name, methods in part.items()}
+    for name, model in part.items():
+        bars = sorted(((m["method"], m["us"]) for m in model["methods"]), key=lambda b: b[1])
+        (folder / f"ranking-{name}.svg").write_text(charts.bars(f"{name}: microseconds per query, the best 10 of 500", bars))
+    sections += methods_tables(part)
+    return "\n\n".join(sections + ["".join(f"![{name}](ranking-{name}.svg)\n" for name in part)])
 
 
 def sessions_section(part, folder):
@@ -116,13 +117,43 @@ def connections_section(part, folder):
         table(["connections", "without a score", "with scores", "difference"], memory)])
 
 
+def precision_section(part, folder):
+    rows = [[f"{p['precision']}, {task}", f"{p['AUC of float32'][task]:.5f}", f"{change:+.5f}"]
+            for p in part for task, change in p["changes of AUC"].items()]
+    return "\n\n".join(["## Precision", "AUC on Census-Income, and what it changes by when weights are rounded.",
+                         table(["", "AUC of float32", "change"], rows)])
+
+
+def engine_section(part, folder):
+    batches = list(next(iter(part.values()))["us"])
+    rows = [[name, number(model["limit, us"])] + [f"{number(model['us'][b])} ({number(model['us'][b] / model['limit, us'])})" for b in batches]
+            for name, model in part.items()]
+    return "\n\n".join(["## The engine alone", "Microseconds per row by rows at once, and what they are over the limit.",
+                         table(["model", "limit", *(str(b) for b in batches)], rows)])
+
+
+def train_section(part, folder):
+    rows = [[name, number(r["rows per second"]), " / ".join(f"{a:.4f}" for a in r["AUC"])] for name, r in part.items()]
+    ratio = part["mtl_train"]["rows per second"] / part["PyTorch"]["rows per second"]
+    return "\n\n".join(["## Training", "MMoE on one half of a part of Census-Income, one thread each; AUC of both tasks on the other half.",
+                         table(["", "rows per second", "AUC"], rows), f"mtl_train over PyTorch: {number(ratio)}"])
+
+
+def goals_section(parts):
+    rows = []
+    for what, direction, goal, measured in goals.compare(parts):
+        verdict = "not measured" if measured is None else "yes" if goals.reached(direction, goal, measured) else "**no**"
+        rows.append([what, f"{direction} {number(goal)}", number(measured), verdict])
+    return "## Goals\n\n" + table(["", "goal", "measured", "reached"], rows)
+
+
 SECTIONS = {"query": query_section, "ranking": ranking_section, "sessions": sessions_section, "growth": growth_section,
-            "connections": connections_section}
+            "connections": connections_section, "precision": precision_section, "engine": engine_section, "train": train_section}
 
 
 def write(results, folder):
     page = folder / "results.md"
-    sections = ["# Measured", machine_section(results)]
+    sections = ["# Measured", machine_section(results), goals_section(results["parts"])]
     sections += [SECTIONS[name](part, folder) for name, part in results["parts"].items()]
     page.write_text("\n\n".join(sections) + "\n")
     return page

@@ -37,4 +37,5 @@ else
 	install_onnx_runtime 1.30.0
 	run_job "$PYTHON" bench/benchmark.py --module "$module" --npm "$build/npm" --results "$build/results" \
 		${PART:+--parts "$PART"} ${QUICK:+--quick} ${BENCH:-}
+	echo "Written to build/results"
 fi

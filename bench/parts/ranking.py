@@ -1,8 +1,8 @@
 """Ranking: the best 10 of 500 candidates of one context.
 
 R, the realistic query: the context is a row of one table, the candidates are rows of another, found by an index and lying all over it;
-24 sparse features with vocabularies of 10 to 100,000 and 16 dense ones, half of them of the context. M: the same with one array of
-128 numbers per candidate.
+24 sparse features with vocabularies of 10 to 100,000 and 16 dense ones, half of them of the context. S, M, L and E: one array per
+candidate.
 """
 
 import numpy as np
@@ -53,13 +53,15 @@ def create_tables(connection, groups):
     connection.run("VACUUM ANALYZE contexts, candidates")
 
 
-def create_array_table(connection, contexts, width):
-    connection.run("DROP TABLE IF EXISTS candidates_m")
-    connection.run(f"CREATE TABLE candidates_m AS SELECT c AS context, row_number() OVER () AS item, (SELECT array_agg((random() * 2 - 1)::real) "
-                   f"FROM generate_series(1, {width}) WHERE c = c) AS x FROM (SELECT c FROM generate_series(1, {contexts}) c, "
+def create_array_table(connection, table, contexts, width):
+    connection.run(f"DROP TABLE IF EXISTS {table}")
+    connection.run(f"CREATE TABLE {table} (context int, item int, x real[])")
+    connection.run(f"ALTER TABLE {table} ALTER x SET STORAGE main")
+    connection.run(f"INSERT INTO {table} SELECT c, row_number() OVER (), (SELECT array_agg((random() * 2 - 1)::real) "
+                   f"FROM generate_series(1, {width}) WHERE c = c) FROM (SELECT c FROM generate_series(1, {contexts}) c, "
                    f"generate_series(1, {CANDIDATES}) ORDER BY random()) g")
-    connection.run("CREATE INDEX ON candidates_m (context)")
-    connection.run("VACUUM ANALYZE candidates_m")
+    connection.run(f"CREATE INDEX ON {table} (context)")
+    connection.run(f"VACUUM ANALYZE {table}")
 
 
 class Ranking:
@@ -186,21 +188,24 @@ class TwoTables(Ranking):
 
 
 class Arrays(Ranking):
-    source, condition = "candidates_m", "context = $1"
-    outputs = ["t0", "t1"]
+    condition = "context = $1"
     dense_sql, ids_sql = "x", "NULL"
 
-    def __init__(self, options, peers):
-        super().__init__("M", options, peers)
+    def __init__(self, name, options, peers):
+        super().__init__(name, options, peers)
+        self.source = f"candidates_{name.lower()}"
+        self.width = models.architectures()[name][0]
+        self.outputs = [task["name"] for task in self.model.contract["tasks"]]
+        create_array_table(self.connection, self.source, CONTEXTS, self.width)
 
     def score_sql(self, model):
-        return f"mtl_score('{model}', x, 't0')"
+        return f"mtl_score('{model}', x, '{self.outputs[0]}')"
 
     def fetch_text(self, context):
-        return client.fetch_text(self.connection, f"SELECT item, x FROM candidates_m WHERE context = {context}")
+        return client.fetch_text(self.connection, f"SELECT item, x FROM {self.source} WHERE context = {context}")
 
     def fetch_binary(self, context):
-        return client.fetch_binary(self.connection, f"SELECT item::int, x FROM candidates_m WHERE context = {context}", 128)
+        return client.fetch_binary(self.connection, f"SELECT item, x FROM {self.source} WHERE context = {context}", self.width)
 
 
 FLOOR, PER_ROW, OURS = "floor: the query with a function that reads an array", "ours, row by row", "ours"
@@ -221,5 +226,5 @@ def measure(ranking, options):
 
 def run(options, peers):
     create_tables(options.connection, {CANDIDATES: range(1, CONTEXTS + 1)})
-    create_array_table(options.connection, CONTEXTS, 128)
-    return {"R": measure(TwoTables(options, peers), options), "M": measure(Arrays(options, peers), options)}
+    rankings = [TwoTables(options, peers)] + [Arrays(name, options, peers) for name in options.models]
+    return {ranking.name: measure(ranking, options) for ranking in rankings}
