@@ -1,19 +1,34 @@
-"""A page in Markdown out of the numbers, with plots beside it."""
+#!/usr/bin/python3
+"""A page in Markdown out of the numbers, with plots beside it.
 
+usage: report.py FOLDER [README.md]
+
+makes the page in a folder again from its results.json, and replaces what is between the marks in a README.
+"""
+
+import argparse
+import json
 import math
+import pathlib
 
 import charts
 import goals
 
+MARKS = "<!-- measured -->", "<!-- /measured -->"
+
 
 def number(value, digits=3):
     """With so many digits that count."""
-    if value is None or math.isnan(value):
+    if value is None:
         return ""
     if value == 0:
         return "0"
     places = max(digits - 1 - math.floor(math.log10(abs(value))), 0)
     return f"{value:,.{places}f}"
+
+
+def percent(share):
+    return "" if share is None else f"{100 * share:.1f}%"
 
 
 def table(headings, rows):
@@ -48,13 +63,13 @@ def by_model(part, cell):
 def methods_tables(part, limits=(), ratios=()):
     """Times, ratios, spreads and differences of scores, by method and model; with more rows in the first two."""
     headings = ["method", *part]
-    differences = by_model(part, lambda m: "" if math.isnan(m["difference"]) else f"{m['difference']:.1e}")
+    differences = by_model(part, lambda m: "" if m["difference"] is None else f"{m['difference']:.1e}")
     return [
         table(headings, by_model(part, lambda m: number(m["us"])) + list(limits)),
         "Times that of \"ours\" (more is slower).",
         table(headings, by_model(part, lambda m: number(m["over ours"])) + list(ratios)),
         "Half the distance of the quartiles, in percent of the median.",
-        table(headings, by_model(part, lambda m: f"{100 * m['spread']:.1f}%")),
+        table(headings, by_model(part, lambda m: percent(m["spread"]))),
         "The largest difference of a score from ours, row by row.",
         table(headings, [row for row in differences if any(row[1:])])]
 
@@ -151,9 +166,49 @@ SECTIONS = {"query": query_section, "ranking": ranking_section, "sessions": sess
             "connections": connections_section, "precision": precision_section, "engine": engine_section, "train": train_section}
 
 
+def summary(results):
+    """For the README: what others take over ours, for whole queries and rankings."""
+    machine = results["machine"]
+    peak = max(machine["multiply-adds per second"].values()) / 1e9
+    parts = [(title, results["parts"][name], name) for name, title in (("query", "all rows of a table"), ("ranking", "the best 10 of 500 candidates"))
+             if name in results["parts"]]
+    tables = []
+    for title, part, name in parts:
+        models = {k: v if name == "query" else {"methods": v} for k, v in part.items()}
+        rows = by_model(models, lambda m: number(m["over ours"]))
+        tables.append(table([title, *models], rows))
+    return "\n\n".join([
+        f"Times over ours, medians of {results['rounds']} rounds of one run on {machine['date']}: version {machine['mtl_rank']}, PostgreSQL {machine['PostgreSQL']}, one core of "
+        f"an {machine['processor']} ({number(peak)} billion multiply-adds of float32 per second)" + (", a quick run" if results["quick"] else "") + ".",
+        *tables])
+
+
+def replace_summary(readme, results):
+    begin, end = (readme.read_text().find(mark) for mark in MARKS)
+    if not 0 <= begin < end:
+        raise SystemExit(f"{readme} does not have {MARKS[0]} and {MARKS[1]}")
+    text = readme.read_text()
+    readme.write_text(f"{text[:begin]}{MARKS[0]}\n{summary(results)}\n{text[end:]}")
+
+
 def write(results, folder):
     page = folder / "results.md"
     sections = ["# Measured", machine_section(results), goals_section(results["parts"])]
     sections += [SECTIONS[name](part, folder) for name, part in results["parts"].items()]
     page.write_text("\n\n".join(sections) + "\n")
     return page
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=pathlib.Path)
+    parser.add_argument("readme", type=pathlib.Path, nargs="?")
+    arguments = parser.parse_args()
+    results = json.loads((arguments.folder / "results.json").read_text())
+    write(results, arguments.folder)
+    if arguments.readme:
+        replace_summary(arguments.readme, results)
+
+
+if __name__ == "__main__":
+    main()

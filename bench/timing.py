@@ -52,7 +52,7 @@ class Method:
     scores: typing.Callable = None      # of the first rows, as an array of (rows, outputs)
     tolerance: float = 0.0              # against our scores; 0: the same bits
     clock: str = "cpu"                  # which time counts; on an idle core they are the same
-    difference: float = math.nan        # the largest from our scores that was found
+    difference: float = None            # the largest from our scores that was found
 
     def check(self, expected):
         """Nobody shall time a wrong result."""
@@ -82,10 +82,10 @@ def median(times, clock="cpu"):
 
 
 def spread(times, clock="cpu"):
-    """Half the distance between the quartiles, as a share of the median: how much to believe of the median."""
+    """Half the distance between the quartiles, as a share of the median: how much to believe of the median. None of too few."""
     values = [getattr(t, clock) for t in times]
     if len(values) < 3:
-        return math.nan
+        return None
     quartiles = statistics.quantiles(values, n=4, method="inclusive")
     return (quartiles[2] - quartiles[0]) / 2 / quartiles[1]
 
