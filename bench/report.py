@@ -177,10 +177,10 @@ def summary(results):
         models = {k: v if name == "query" else {"methods": v} for k, v in part.items()}
         rows = by_model(models, lambda m: number(m["over ours"]))
         tables.append(table([title, *models], rows))
-    return "\n\n".join([
-        f"Times over ours, medians of {results['rounds']} rounds of one run on {machine['date']}: version {machine['mtl_rank']}, PostgreSQL {machine['PostgreSQL']}, one core of "
-        f"an {machine['processor']} ({number(peak)} billion multiply-adds of float32 per second)" + (", a quick run" if results["quick"] else "") + ".",
-        *tables])
+    conditions = (f"Times over ours, medians of {results['rounds']} rounds of one run on {machine['date']}: version {machine['mtl_rank']}, "
+                  f"PostgreSQL {machine['PostgreSQL']}, one core of an {machine['processor']} ({number(peak)} billion multiply-adds of "
+                  f"float32 per second)" + (", a quick run" if results["quick"] else "") + ".")
+    return "\n\n".join([conditions, *tables])
 
 
 def replace_summary(readme, results):

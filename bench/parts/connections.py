@@ -21,8 +21,8 @@ def create(connection):
     connection.register("large", model)
     connection.run("DROP TABLE IF EXISTS large_rows")
     connection.run("SELECT setseed(0.5)")
-    connection.run(f"CREATE TABLE large_rows AS SELECT i AS id, (SELECT array_agg((random() * 2 - 1)::real) FROM generate_series(1, {models.LARGE_DENSE}) "
-                   f"WHERE i = i) AS x, floor(random() * {models.LARGE_VOCABULARY})::int AS s FROM generate_series(1, {ROWS}) i")
+    connection.run("CREATE TABLE large_rows AS SELECT i AS id, (SELECT array_agg((random() * 2 - 1)::real) "
+                   f"FROM generate_series(1, {models.LARGE_DENSE}) WHERE i = i) AS x, floor(random() * {models.LARGE_VOCABULARY})::int AS s FROM generate_series(1, {ROWS}) i")
     connection.run("ALTER TABLE large_rows ADD PRIMARY KEY (id)")
     connection.run("VACUUM ANALYZE large_rows")
     return len(model.to_bytes())

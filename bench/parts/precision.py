@@ -6,6 +6,7 @@ from parts.query import PRECISIONS
 from session import Session, census_labels, literal, read_census
 
 TASKS = ["income", "marital"]
+EPOCHS, BATCH = 5, 256
 
 
 def aucs(session, model):
@@ -21,7 +22,7 @@ def run(options, peers):
     session = Session()
     data = read_census(training.DATA)
     training.load_rows(session, data, census_labels(data))
-    arguments = (literal(training.spec()), literal(training.QUERY), literal(training.options(1 if options.quick else 4, 1024)))
+    arguments = (literal(training.spec()), literal(training.QUERY), literal(training.options(EPOCHS, BATCH)))
     session.ask("SELECT mtl_register('census', mtl_train(%s, %s, %s))" % arguments)
     exact = aucs(session, "census")
     result = []

@@ -9,7 +9,7 @@ import numpy as np
 
 import machine
 import models
-from peers import client, plpython
+from peers import client
 from server import Connection
 from timing import Clocks, Method, median, spread, take_turns
 
