@@ -35,7 +35,7 @@ if [ -n "${EXPERIMENT:-}" ]; then
 	run_job "$PYTHON" "bench/$1.py" "${@:2}"
 else
 	install_onnx_runtime 1.30.0
-	run_job "$PYTHON" bench/benchmark.py --module "$module" --npm "$build/npm" --results "$build/results" \
+	run_job "$PYTHON" bench/benchmark.py --module "$module" --npm "$build/npm" --results "$build/bench/results" \
 		${PART:+--parts "$PART"} ${QUICK:+--quick} ${BENCH:-}
-	echo "Written to build/results"
+	echo "Written to build/bench/results"
 fi
