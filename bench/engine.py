@@ -59,6 +59,15 @@ def measure(session, options, modules):
     return ({k: statistics.median(v) for k, v in times.items()}, {k: statistics.median(v) for k, v in peaks.items()})
 
 
+def prepare(session, models_wanted, modules):
+    """modules: (name, path) pairs. Multiply-adds of the models."""
+    sizes = load_models(session, models_wanted)
+    for name, path in modules:
+        session.run(TIME.format(name=name, path=path))
+    session.run(PEAK.format(path=modules[-1][1]))
+    return sizes
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--models", default="SMLER")
@@ -70,10 +79,7 @@ def main():
     modules = [m.split("=", 1) for m in options.modules]
 
     session = Session()
-    sizes = load_models(session, options.models)
-    for name, path in modules:
-        session.run(TIME.format(name=name, path=path))
-    session.run(PEAK.format(path=modules[-1][1]))
+    sizes = prepare(session, options.models, modules)
     names = [name for name, _ in modules]
     times, peaks = measure(session, options, names)
 

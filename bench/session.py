@@ -50,6 +50,10 @@ class Session:
         return json.loads(self.ask("SELECT mtl_describe(mtl_train(%s, %s, %s)) #> '{contract,provenance}'" %
                                    (literal(spec), literal(query), literal(options))))
 
+    def close(self):
+        self.psql.stdin.close()
+        self.psql.wait()
+
     def cpu_seconds(self):
         fields = pathlib.Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

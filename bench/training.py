@@ -37,17 +37,27 @@ def load_rows(session, data, targets):
                                   for i in range(len(targets))))
 
 
-def train(session, args, epochs, validate=False):
-    """CPU seconds, and the AUCs if they are asked for."""
-    spec = {"architecture": {"type": "mmoe", "num_experts": EXPERTS, "expert": {"hidden_units": [UNITS]}, "tower": {"hidden_units": [TOWER]}},
+def spec():
+    return {"architecture": {"type": "mmoe", "num_experts": EXPERTS, "expert": {"hidden_units": [UNITS]}, "tower": {"hidden_units": [TOWER]}},
             "features": [{"name": name, "kind": "sparse", "embedding_dim": DIM} for name in CATEGORIES] +
                         [{"name": name, "kind": "dense", "transform": {"type": "standardize"}} for name in CENSUS_NUMBERS],
             "tasks": [{"name": name, "type": "binary", "label": name} for name in ("income", "marital")]}
-    options = {"epochs": epochs, "batch_size": args.batch, "optimizer": {"type": "adam", "learning_rate": RATE}, "examples": 0}
+
+
+def options(epochs, batch):
+    return {"epochs": epochs, "batch_size": batch, "optimizer": {"type": "adam", "learning_rate": RATE}, "examples": 0}
+
+
+QUERY = "SELECT * FROM bench_census WHERE i % 2 = 0 ORDER BY i"
+
+
+def train(session, args, epochs, validate=False):
+    """CPU seconds, and the AUCs if they are asked for."""
+    chosen = options(epochs, args.batch)
     if validate:
-        options["validation"] = {"query": "SELECT * FROM bench_census WHERE i % 2 = 1 ORDER BY i"}
+        chosen["validation"] = {"query": "SELECT * FROM bench_census WHERE i % 2 = 1 ORDER BY i"}
     start = session.cpu_seconds()
-    metrics = session.train(spec, "SELECT * FROM bench_census WHERE i % 2 = 0 ORDER BY i", options)["metrics"]
+    metrics = session.train(spec(), QUERY, chosen)["metrics"]
     seconds = session.cpu_seconds() - start
     return seconds, [metrics[task].get("auc") for task in ("income", "marital")]
 
@@ -112,14 +122,9 @@ def train_torch(args, ids, numbers, targets, sizes, epochs, seed):
     return seconds, [auc(targets[1::2, k].numpy(), scores[:, k]) for k in range(2)]
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--epochs", type=int, default=4)
-    parser.add_argument("--batch", type=int, default=1024)
-    args = parser.parse_args()
+def compare(args):
+    """Rows per second of mtl_train and of PyTorch, and the AUCs of both."""
     torch.set_num_threads(1)
-
     data = read_census(DATA)
     targets = census_labels(data)
     session = Session()
@@ -134,10 +139,20 @@ def main():
         seconds, their_auc = train_torch(args, *inputs, 1 + args.epochs, i)
         theirs.append(seconds / (1 + args.epochs))
     session.run("DROP TABLE bench_census;")
-    our_time, their_time = statistics.median(ours), statistics.median(theirs)
-    print(f"mtl_train {rows / our_time:10.0f} rows/s   AUC {our_auc[0]:.4f} / {our_auc[1]:.4f}")
-    print(f"PyTorch   {rows / their_time:10.0f} rows/s   AUC {their_auc[0]:.4f} / {their_auc[1]:.4f}")
-    print(f"mtl_train over PyTorch: {their_time / our_time:.2f}")
+    session.close()
+    return {"mtl_train": {"rows per second": rows / statistics.median(ours), "AUC": our_auc},
+            "PyTorch": {"rows per second": rows / statistics.median(theirs), "AUC": their_auc}}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--epochs", type=int, default=4)
+    parser.add_argument("--batch", type=int, default=1024)
+    results = compare(parser.parse_args())
+    for name, result in results.items():
+        print(f"{name:9} {result['rows per second']:10.0f} rows/s   AUC {result['AUC'][0]:.4f} / {result['AUC'][1]:.4f}")
+    print(f"mtl_train over PyTorch: {results['mtl_train']['rows per second'] / results['PyTorch']['rows per second']:.2f}")
 
 
 if __name__ == "__main__":

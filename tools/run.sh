@@ -57,6 +57,10 @@ find_missing() {
 	fi
 	if [ "$command" = bench ]; then
 		need python3-torch "$PYTHON" -c 'import torch'
+		need python3-onnx "$PYTHON" -c 'import onnx'
+		need python3-psycopg2 "$PYTHON" -c 'import psycopg2'
+		need "postgresql-plpython3-$major" test -e "$("$PG_CONFIG" --sharedir 2>/dev/null)/extension/plpython3u.control"
+		need npm npm --version
 	fi
 }
 

@@ -72,7 +72,7 @@ build_and_install() {
 	build_extension "$@" && build_make "$1" --silent install DESTDIR="$build/$1/pg"
 }
 
-# start_cluster NAME [VARIABLE=VALUE...]: variables for the server's environment
+# start_cluster NAME [VARIABLE=VALUE...]: variables for the server's environment. CLUSTER_SETTINGS has more lines for its configuration.
 start_cluster() {
 	local name=$1 deadline
 
@@ -88,6 +88,7 @@ start_cluster() {
 		fsync = off
 		shared_preload_libraries = 'mtl_rank'
 		log_line_prefix = '%m [%p] %q%d '
+		${CLUSTER_SETTINGS:-}
 	EOF
 	# Not pg_ctl: a direct child is sent a signal by the kernel when this shell is killed in a way that it cannot catch.
 	setpriv --pdeathsig INT env "${@:2}" postgres -D "$build/$name/data" >"$build/$name/server.log" 2>&1 </dev/null &

@@ -1,0 +1,1 @@
+"""What scores are compared with: PyTorch in the server and in a client, ONNX Runtime."""
