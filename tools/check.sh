@@ -6,6 +6,7 @@ set -euo pipefail
 . "$(dirname "$0")/server.sh"
 
 steps="clang regress isolation pgtap tap python import gradients oracle metrics engine fuzz"	# between building and the sanitizers
+more_steps="postgres sqlsmith"	# only when they are named: they take PostgreSQL's sources, or half an hour
 STEPS=${STEPS:-build $steps asan}
 results=$build/results
 export FUZZ_COUNT=${FUZZ_COUNT:-100000}
@@ -172,6 +173,16 @@ step_fuzz() {
 	test_program test/fuzz/training "$PYTHON" test/fuzz/training.py $((FUZZ_COUNT / 50 + 100))
 }
 
+# PostgreSQL's own tests, with the extension loaded and without.
+step_postgres() {
+	test_program test/postgres test/postgres/run.sh "$build/postgres" "$(private_path gcc --bindir)"
+}
+
+step_sqlsmith() {
+	fresh_database sqlsmith mtl_rank
+	test_program test/sqlsmith env LOG="$build/gcc/server.log" test/sqlsmith/run.sh
+}
+
 step_asan_build() {
 	test_program build/asan build_and_install asan SANITIZE=address,undefined
 }
@@ -223,7 +234,7 @@ summary() {
 }
 
 for step in $STEPS; do
-	[[ " build $steps asan " = *" $step "* ]] || die "no step \"$step\"; there are: build $steps asan"
+	[[ " build $steps $more_steps asan " = *" $step "* ]] || die "no step \"$step\"; there are: build $steps $more_steps asan"
 done
 
 : >"$results"
@@ -231,7 +242,7 @@ cd "$source_dir"
 
 run_step build
 start_cluster gcc
-for step in $steps; do
+for step in $steps $more_steps; do
 	if wanted "$step"; then
 		run_step "$step"
 	fi

@@ -49,6 +49,9 @@ find_missing() {
 		need "postgresql-$major-pgtap" test -e "$("$PG_CONFIG" --sharedir 2>/dev/null)/extension/pgtap.control"
 		need libtap-parser-sourcehandler-pgtap-perl pg_prove --version
 		need libipc-run-perl perl -MIPC::Run -e 1
+		if [[ " ${STEPS:-} " = *" sqlsmith "* ]]; then
+			need sqlsmith sqlsmith --version
+		fi
 	fi
 	if [ "$command" != demo ]; then
 		need python3-numpy "$PYTHON" -c 'import numpy'
