@@ -64,6 +64,12 @@ OBJS += test/gradients/gradients.o
 PG_CPPFLAGS += -DMTL_TRAIN_FLOAT64
 endif
 
+# FAIL_ALLOCATION=1: allocations that fail when a test says so.
+ifdef FAIL_ALLOCATION
+OBJS += test/memory/fail_allocation.o
+PG_CPPFLAGS += -include $(srcdir)/test/memory/fail_allocation.h
+endif
+
 TESTS = $(wildcard $(SOURCE)test/sql/*.sql)
 REGRESS = $(sort $(notdir $(basename $(TESTS))))
 REGRESS_OPTS = --inputdir=$(srcdir)/test --load-extension=$(EXTENSION)

@@ -5,7 +5,7 @@ set -euo pipefail
 # shellcheck source-path=SCRIPTDIR
 . "$(dirname "$0")/server.sh"
 
-steps="clang regress isolation pgtap tap python import gradients oracle metrics engine fuzz"	# between building and the sanitizers
+steps="clang regress isolation pgtap tap python import gradients memory oracle metrics engine fuzz"	# between building and the sanitizers
 more_steps="postgres sqlsmith"	# only when they are named: they take PostgreSQL's sources, or half an hour
 STEPS=${STEPS:-build $steps asan}
 results=$build/results
@@ -137,6 +137,14 @@ step_gradients() {
 	test_program build/float64 build_and_install float64 FLOAT64=1 WERROR=1
 	start_cluster float64
 	test_program test/gradients compare_gradients
+}
+
+# A build whose allocations fail when the test says so.
+step_memory() {
+	test_program build/failing build_and_install failing FAIL_ALLOCATION=1 WERROR=1
+	start_cluster failing
+	fresh_database memory mtl_rank
+	test_program test/memory "$PYTHON" test/memory/check.py
 }
 
 compare_with_oracle() {

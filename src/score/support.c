@@ -106,6 +106,33 @@ CallCost(const LoadedModel *model, const FuncExpr *call, const ScoreKind *kind)
 	return ProgramCost(model->program, model->contract->noutputs, model->output_ops);
 }
 
+/*
+ * A call's cost in units of cpu_operator_cost; gives back the pin of the model, which
+ * nobody else would do after an error.
+ */
+static double
+PinnedCallCost(LoadedModel *model, const FuncExpr *call, const ScoreKind *kind)
+{
+	volatile int64 multiply_adds = 0;
+	double		cost;
+
+	PG_TRY();
+	{
+		multiply_adds = CallCost(model, call, kind);
+	}
+	PG_CATCH();
+	{
+		ModelCacheUnpin(model);
+		PG_RE_THROW();
+	}
+	PG_END_TRY();
+
+	cost = COST_OF_CALL + COST_OF_NUMBER * ((double) model->layout->nfloats + model->layout->nids) +
+		(double) multiply_adds / MULTIPLY_ADDS_PER_UNIT;
+	ModelCacheUnpin(model);
+	return cost;
+}
+
 static bool
 EstimateCost(SupportRequestCost *request)
 {
@@ -131,10 +158,7 @@ EstimateCost(SupportRequestCost *request)
 		return false;
 
 	request->startup = 0;
-	request->per_tuple = cpu_operator_cost *
-		(COST_OF_CALL + COST_OF_NUMBER * ((double) model->layout->nfloats + model->layout->nids) +
-		 (double) CallCost(model, call, kind) / MULTIPLY_ADDS_PER_UNIT);
-	ModelCacheUnpin(model);
+	request->per_tuple = cpu_operator_cost * PinnedCallCost(model, call, kind);
 	return true;
 }
 
