@@ -4,7 +4,7 @@
 usage: sqlsmith --dry-run ... | compare.py CONNECTION
 
 Both have the same plan below, since MtlScore nodes are put into it at the end. A query whose rows differ between two executions without
-batching depends on the time or the like. Where several rows have errors, another one of them may come first.
+batching depends on the time or the like; samples are made repeatable. Where several rows have errors, another one of them may come first.
 """
 
 import collections
@@ -21,7 +21,7 @@ DECLARE
     result text;
 BEGIN
     PERFORM set_config('mtl_rank.batching', batching, true);
-    EXECUTE format('SELECT count(*) || '' rows '' || md5(string_agg(q::text, '' '')) FROM (%s) q', query) INTO result;
+    EXECUTE format('SELECT count(*) || '' rows '' || coalesce(md5(string_agg(q::text, '' '')), '''') FROM (%s) q', query) INTO result;
     RETURN result;
 EXCEPTION WHEN OTHERS THEN
     RETURN sqlstate || ' ' || sqlerrm;
@@ -53,7 +53,7 @@ def statements(lines):
             text = "".join(query).strip().rstrip(";")
             query = []
             if re.match(r"(select|with)\b", text, re.I) and not re.search(r"\bfor (no key )?(update|share|key share)\b", text):
-                yield text
+                yield re.sub(r"(tablesample \w+ \([0-9.]+\))", r"\1 repeatable (1)", text)
 
 
 def script(queries):

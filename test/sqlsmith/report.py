@@ -14,7 +14,8 @@ import sys
 
 
 def main():
-    files = {path.name for path in pathlib.Path(sys.argv[1]).rglob("*.[ch]")}
+    # files of the server have the same names
+    ours_in = {path.name: path.read_text() for path in pathlib.Path(sys.argv[1]).rglob("*.[ch]")}
     ours, others = collections.Counter(), collections.Counter()
     plans = batched = 0
     error = None
@@ -25,15 +26,16 @@ def main():
             found = re.search(r"(?:ERROR|FATAL|PANIC):  (\w{5}): (.*)", line)
             if found:
                 error = found.groups()
-            found = re.search(r"LOCATION:  \w+, ([\w./]+):\d+", line)
+            found = re.search(r"LOCATION:  (\w+), ([\w./]+):\d+", line)
             if found and error:
                 state, message = error
                 error = None
                 message = re.sub(r'"(?:[^"]|"")*"|-?\d[\d.e+-]*', lambda match: '"..."' if match[0][0] == '"' else "N", message)
-                if pathlib.PurePath(found[1]).name in files:
-                    ours[state, message, pathlib.PurePath(found[1]).name] += 1
+                function, file = found[1], pathlib.PurePath(found[2]).name
+                if re.search(rf"^{function}\(", ours_in.get(file, ""), re.M):
+                    ours[state, message, file] += 1
                 elif state.startswith("XX"):
-                    others[state, message, pathlib.PurePath(found[1]).name] += 1
+                    others[state, message, file] += 1
     print(f"{batched} MtlScore nodes in {plans} plans")
     for title, counts in (("our errors", ours), ("internal errors of others", others)):
         print(f"{title}: {counts.total()}")

@@ -16,12 +16,12 @@ seed=${SQLSMITH_SEED:-1}
 log=${LOG:?the log of the server}
 target="host=$PGHOST port=$PGPORT user=sqlsmith dbname=$PGDATABASE"
 
-# smith ARGUMENT...: it says what it does on standard error
+# smith ARGUMENT...
 smith() {
 	sqlsmith --target="$target" --exclude-catalog --seed="$seed" "$@" 2>&1
 }
 
 psql --no-psqlrc --quiet --output=/dev/null --file="$here/setup.sql"
-smith --max-queries="$count" | tail -n 3
+smith --max-queries="$count" --verbose | grep --text '^queries: ' | tail -n 1
 smith --dry-run --max-queries=$((count / 10)) | "$PYTHON" "$here/compare.py" "$target"
 "$PYTHON" "$here/report.py" "$here/../../src" "$log"
