@@ -168,6 +168,17 @@ TypeReaderInit(TypeReader *reader, Oid type, MemoryContext context)
 	return true;
 }
 
+bool
+TypeReaderCallsCast(Oid type)
+{
+	Oid			base = getBaseType(type);
+	ScalarType	scalar;
+	Oid			function;
+
+	return !OidIsValid(get_element_type(base)) && !FindScalarType(base, &scalar) &&
+		find_coercion_pathway(FLOAT4ARRAYOID, base, COERCION_EXPLICIT, &function) == COERCION_PATH_FUNC;
+}
+
 ArrayType *
 TypeReaderArray(const TypeReader *reader, Datum datum)
 {

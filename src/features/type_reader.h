@@ -64,6 +64,12 @@ typedef struct ValueList
  */
 extern bool TypeReaderInit(TypeReader *reader, Oid type, MemoryContext context);
 
+/*
+ * Whether reading a type calls a function of a cast to real[], which may be anybody's
+ * and do anything.
+ */
+extern bool TypeReaderCallsCast(Oid type);
+
 /* Reads a Datum of a type that is no list. */
 extern FeatureValue TypeReaderValue(const TypeReader *reader, Datum datum);
 

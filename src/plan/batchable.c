@@ -13,11 +13,13 @@
 #include "nodes/nodeFuncs.h"
 #include "optimizer/clauses.h"
 #include "optimizer/optimizer.h"
+#include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
 #include "utils/typcache.h"
 
 #include "compat.h"
+#include "features/type_reader.h"
 #include "plan/batchable.h"
 #include "score/score_kind.h"
 
@@ -271,33 +273,49 @@ UnsafeWalker(Node *node, void *context)
 		expression_tree_walker(node, UnsafeWalker, context);
 }
 
-/*
- * Whether the encoder reads a column's type by itself, without a cast function.
- */
-static bool
-ColumnTypeIsSafe(Oid type)
+/* The row type that was looked at last: it is mostly the same. */
+static struct
 {
-	Oid			base = getBaseType(type);
-	Oid			element = get_element_type(base);
+	Oid			type;			/* InvalidOid: none */
+	uint64		identifier;		/* another one once the type was altered */
+	bool		safe;
+} last_row_type;
 
-	if (OidIsValid(element))
-		base = getBaseType(element);
-	return base < FirstNormalObjectId || get_typtype(base) == TYPTYPE_ENUM;
+/* There may be a cast now that was not there. */
+static void
+ForgetRowType(Datum arg, int cache, uint32 hash)
+{
+	last_row_type.type = InvalidOid;
 }
 
 static bool
 RowTypeIsSafe(Oid type)
 {
-	TupleDesc	descriptor = lookup_rowtype_tupdesc(type, -1);
+	static bool registered = false;
+	uint64		identifier = assign_record_type_identifier(type, -1);
+	TupleDesc	descriptor;
 	bool		safe = true;
 
+	if (type == last_row_type.type && identifier == last_row_type.identifier)
+		return last_row_type.safe;
+	if (!registered)
+	{
+		CacheRegisterSyscacheCallback(CASTSOURCETARGET, ForgetRowType, (Datum) 0);
+		registered = true;
+	}
+
+	last_row_type.type = InvalidOid;
+	descriptor = lookup_rowtype_tupdesc(type, -1);
 	for (int i = 0; i < descriptor->natts; i++)
 	{
 		Form_pg_attribute attribute = TupleDescAttr(descriptor, i);
 
-		safe = safe && (attribute->attisdropped || ColumnTypeIsSafe(attribute->atttypid));
+		safe = safe && (attribute->attisdropped || !TypeReaderCallsCast(attribute->atttypid));
 	}
 	ReleaseTupleDesc(descriptor);
+	last_row_type.type = type;
+	last_row_type.identifier = identifier;
+	last_row_type.safe = safe;
 	return safe;
 }
 
@@ -314,13 +332,24 @@ FeatureTypeIsSafe(Node *features)
 		if (!IsA(features, RowExpr))
 			return false;
 		foreach(cell, ((RowExpr *) features)->args)
-			if (!ColumnTypeIsSafe(exprType(lfirst(cell))))
+			if (TypeReaderCallsCast(exprType(lfirst(cell))))
 				return false;
 		return true;
 	}
 	if (type_is_rowtype(base))
 		return RowTypeIsSafe(base);
-	return ColumnTypeIsSafe(base);
+	return !TypeReaderCallsCast(base);
+}
+
+bool
+FeatureTypesAreSafe(const FuncExpr *call)
+{
+	const ScoreKind *kind = ScoreKindFind(call->funcid);
+
+	for (int i = 0; i < kind->nrows; i++)
+		if (!FeatureTypeIsSafe(list_nth(call->args, 1 + i)))
+			return false;
+	return true;
 }
 
 bool
@@ -329,11 +358,7 @@ FeaturesAreSafe(const FuncExpr *call)
 	const ScoreKind *kind = ScoreKindFind(call->funcid);
 
 	for (int i = 0; i < kind->nrows; i++)
-	{
-		Node	   *features = list_nth(call->args, 1 + i);
-
-		if (UnsafeWalker(features, NULL) || !FeatureTypeIsSafe(features))
+		if (UnsafeWalker(list_nth(call->args, 1 + i), NULL))
 			return false;
-	}
-	return true;
+	return FeatureTypesAreSafe(call);
 }

@@ -27,6 +27,12 @@ extern List *FindBatchableCalls(Node *expression, List *calls);
  */
 extern bool FeaturesAreSafe(const FuncExpr *call);
 
+/*
+ * Whether that can still be so: since the call was planned a row's type may have been
+ * altered, or a cast been made, and the plan is the old one.
+ */
+extern bool FeatureTypesAreSafe(const FuncExpr *call);
+
 /* The first call of a scoring function anywhere in an expression, or NULL. */
 extern FuncExpr *FindAnyCall(Node *expression);
 

@@ -17,6 +17,7 @@
 
 #include "compat.h"
 #include "engine/engine.h"
+#include "plan/batchable.h"
 #include "plan/explain.h"
 #include "plan/prefetch.h"
 #include "plan/row_argument.h"
@@ -58,6 +59,7 @@ typedef struct ScoreNodeState
 
 	BatchMode	mode;
 	bool		put_off_errors;
+	bool		one_by_one;		/* it meant to, but no longer can */
 	ExprState  *limit_count;
 	ExprState  *limit_offset;
 	int			ncolumns;		/* of the child */
@@ -196,6 +198,18 @@ BeginGroups(ScoreNodeState *state, const CustomScan *plan)
 	}
 }
 
+/*
+ * Whether errors in computing ahead can be put off as the plan meant to.
+ */
+static bool
+CanPutOffErrors(const ScoreNodeState *state, const CustomScan *plan)
+{
+	for (int i = 0; i < state->ncalls; i++)
+		if (!FeatureTypesAreSafe(list_nth_node(FuncExpr, plan->custom_exprs, i)))
+			return false;
+	return true;
+}
+
 static void
 BeginKept(ScoreNodeState *state, const CustomScan *plan)
 {
@@ -266,6 +280,7 @@ BeginNode(CustomScanState *css, EState *estate, int eflags)
 	state->mode = linitial_int(settings);
 	state->put_off_errors = lsecond_int(settings);
 	BeginGroups(state, plan);
+	state->one_by_one = state->put_off_errors && !CanPutOffErrors(state, plan);
 	if (lthird_int(settings))
 		state->limit_count = ExecInitExpr(list_nth(plan->custom_exprs, state->ncalls), &css->ss.ps);
 	if (lfourth_int(settings))
@@ -355,6 +370,8 @@ BatchSize(const ScoreNodeState *state)
 {
 	double		size;
 
+	if (state->one_by_one)
+		return 1;
 	if (state->mode == BATCH_ALL)
 		return MTL_MAX_BATCH;
 	if (state->bounded)

@@ -277,6 +277,41 @@ CREATE FUNCTION in_sql() RETURNS TABLE (id int, score real) LANGUAGE sql AS $$
 $$;
 SELECT in_sql() LIMIT 2;
 
+-- A cast that is made, or a type that is altered, does not make plans anew, but the rows are then read by functions that do anything.
+SELECT mtl_register('pairs', model_file('{"format": 1, "architecture": {"type": "single_task"},
+	"features": [{"name": "v", "kind": "dense", "width": 2}], "tasks": [{"name": "r", "type": "regression"}]}',
+	f32('task.r.tower.logit.weight', '{1,2}', 1, 2), f32('task.r.tower.logit.bias', '{1}', 0))::mtl_model);
+CREATE FUNCTION to_pair(point) RETURNS real[] LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN RETURN ARRAY[1 / ($1[0] - 5)::int, 1]; END $$;
+CREATE TYPE pair AS (v float8[]);
+CREATE TABLE pairs AS SELECT id, ROW(ARRAY[id, 1])::pair AS pair FROM generate_series(1, 20) id;
+CREATE FUNCTION first_pairs() RETURNS SETOF text LANGUAGE plpgsql AS $$
+DECLARE
+	scores CURSOR FOR SELECT id, mtl_score('pairs', pair, 'r') FROM pairs;
+	score record;
+BEGIN
+	OPEN scores;
+	FOR i IN 1..4 LOOP
+		FETCH scores INTO score;
+		RETURN NEXT score::text;
+	END LOOP;
+	CLOSE scores;
+END
+$$;
+SET plan_cache_mode = force_generic_plan;
+SELECT first_pairs();
+ALTER TYPE pair DROP ATTRIBUTE v;
+ALTER TYPE pair ADD ATTRIBUTE v point;
+UPDATE pairs SET pair.v = point(id, 0);
+SELECT first_pairs();
+CREATE CAST (point AS real[]) WITH FUNCTION to_pair(point);
+SELECT first_pairs();
+RESET plan_cache_mode;
+SELECT plan('SELECT id, mtl_score(''pairs'', pair, ''r'') FROM pairs LIMIT 3');
+SET mtl_rank.batching = on;
+SELECT id FROM pairs WHERE mtl_score('pairs', pair, 'r') < 3 LIMIT 4;
+SET mtl_rank.batching = require;
+DROP CAST (point AS real[]);
+
 -- scores are those of the version that the cursor has seen, and under the rights of whoever fetches
 CREATE ROLE regress_mtl_nobody;
 GRANT USAGE ON SCHEMA batching TO regress_mtl_nobody;
