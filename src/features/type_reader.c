@@ -198,7 +198,8 @@ TypeReaderArray(const TypeReader *reader, Datum datum)
 			ereport(ERROR,
 					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 					 errmsg("cast function \"%s\" to real[] returned NULL",
-							get_func_name(reader->cast->fn_oid))));
+							get_func_name(reader->cast->fn_oid)),
+					 errhint("Write the cast to real[] in the query, with a value in place of NULL.")));
 	}
 	return DatumGetArrayTypeP(datum);
 }

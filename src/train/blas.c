@@ -137,7 +137,8 @@ BlasLoad(void)
 	if (gemm == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_FUNCTION),
-				 errmsg("library \"%s\" has no %s", name, GEMM)));
+				 errmsg("library \"%s\" has no %s", name, GEMM),
+				 errhint("Set \"mtl_rank.blas_library\" to OpenBLAS, or to nothing for the one that is installed.")));
 	loaded_name = MemoryContextStrdup(TopMemoryContext, name);
 }
 

@@ -168,7 +168,8 @@ FindTask(const Contract *contract, const char *name, const char *path)
 			return i;
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			 errmsg("invalid model: \"%s\" names \"%s\", which is no task of the spec", path, name)));
+			 errmsg("invalid model: \"%s\" names \"%s\", which is no task of the spec", path, name),
+			 errhint("The spec's \"tasks\" say what there is.")));
 }
 
 /* The task of this name, which must have a loss. */
@@ -180,7 +181,8 @@ FindLabelledTask(const Contract *contract, const bool *labelled, const char *nam
 	if (!labelled[task])
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("invalid model: \"%s\" names task \"%s\", which has no label", path, name)));
+				 errmsg("invalid model: \"%s\" names task \"%s\", which has no label", path, name),
+				 errhint("Give the task a label in the spec, or name another one.")));
 	return task;
 }
 
@@ -341,7 +343,8 @@ ReadValidation(TrainOptions *options, JsonObject *parent)
 	if (query == NULL && options->validation_fraction == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("invalid model: \"validation\" has neither a query nor a fraction")));
+				 errmsg("invalid model: \"validation\" has neither a query nor a fraction"),
+				 errhint("Give one of the two.")));
 	JsonObjectClose(object);
 }
 

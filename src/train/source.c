@@ -237,7 +237,8 @@ EncodeTrainingRows(ReadRows *read, const EncodeTarget *target, Size partition_si
 	if (RowStoreRows(target->rows) == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_DATA_EXCEPTION),
-				 errmsg("the validation fraction leaves no rows for training")));
+				 errmsg("the validation fraction leaves no rows for training"),
+				 errhint("Lower the fraction, or train on more rows.")));
 	LabelCountsCheck(encoding->labels, trained, "training rows");
 	if (fraction > 0)
 		LabelCountsCheck(encoding->labels, validated, "validation rows");

@@ -88,7 +88,8 @@ PlanDense(FeaturePlan *plan, JsonObject *object)
 		if (plan->learn_transform >= 0)
 			ereport(ERROR,
 					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					 errmsg("invalid model: \"%s\" leaves out the numbers of two transforms, but only one can be learnt", path)));
+					 errmsg("invalid model: \"%s\" leaves out the numbers of two transforms, but only one can be learnt", path),
+					 errhint("Give the numbers of one of them.")));
 		plan->learn_transform = i;
 	}
 }
