@@ -1,5 +1,5 @@
 
-# What the README tells to copy and paste works, in its order.
+# What the README tells to copy and paste works, in its order, and then what docs/training.md does.
 
 use strict;
 use warnings;
@@ -15,6 +15,7 @@ my $readme = slurp_file("$top/README.md");
 $readme =~ s/.*?^## Getting Started$//ms or die 'the README has no such section';
 my @blocks = $readme =~ /^```sql\n(.*?)^```$/msg;
 cmp_ok(scalar(@blocks), '>', 20, 'the README has examples');
+push @blocks, slurp_file("$top/docs/training.md") =~ /^```sql\n(.*?)^```$/msg;
 
 my $node = PostgreSQL::Test::Cluster->new('main');
 # the models hold texts that other encodings cannot express
