@@ -220,6 +220,30 @@ FunctionIsUnsafe(Oid function, void *context)
 	return !safe;
 }
 
+/*
+ * Whether the server's functions may call somebody else's for values of a type, as to
+ * compare rows, or the elements of an array.
+ */
+static bool
+TypeIsForeign(Oid type)
+{
+	Oid			base = getBaseType(type);
+
+	return base == RECORDOID || base == RECORDARRAYOID ||
+		(base >= FirstNormalObjectId && !type_is_enum(base));
+}
+
+static bool
+ArgumentsAreForeign(List *args)
+{
+	ListCell   *cell;
+
+	foreach(cell, args)
+		if (TypeIsForeign(exprType(lfirst(cell))))
+			return true;
+	return false;
+}
+
 static bool
 UnsafeWalker(Node *node, void *context)
 {
@@ -236,7 +260,7 @@ UnsafeWalker(Node *node, void *context)
 			return false;		/* computed by the child, or nothing to compute */
 		case T_MinMaxExpr:
 			/* compares with the type's own function */
-			if (((MinMaxExpr *) node)->minmaxtype >= FirstNormalObjectId)
+			if (TypeIsForeign(((MinMaxExpr *) node)->minmaxtype))
 				return true;
 			break;
 		case T_SubscriptingRef:
@@ -244,10 +268,19 @@ UnsafeWalker(Node *node, void *context)
 				return true;
 			break;
 		case T_FuncExpr:
+			if (ArgumentsAreForeign(((FuncExpr *) node)->args))
+				return true;
+			break;
 		case T_OpExpr:
 		case T_DistinctExpr:
 		case T_NullIfExpr:
+			if (ArgumentsAreForeign(((OpExpr *) node)->args))
+				return true;
+			break;
 		case T_ScalarArrayOpExpr:
+			if (ArgumentsAreForeign(((ScalarArrayOpExpr *) node)->args))
+				return true;
+			break;
 		case T_CoerceViaIO:
 		case T_ArrayCoerceExpr:
 		case T_List:

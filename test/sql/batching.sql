@@ -297,6 +297,26 @@ BEGIN
 	CLOSE scores;
 END
 $$;
+-- neither is a row read ahead where the server's functions call somebody else's, here to compare
+CREATE TYPE number AS (n int);
+CREATE FUNCTION number_compare(number, number) RETURNS int LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN RETURN 0 / ($1.n - 5); END $$;
+CREATE FUNCTION number_holds(number, number) RETURNS boolean LANGUAGE sql IMMUTABLE RETURN number_compare($1, $2) = 0;
+CREATE OPERATOR <# (LEFTARG = number, RIGHTARG = number, FUNCTION = number_holds);
+CREATE OPERATOR <=# (LEFTARG = number, RIGHTARG = number, FUNCTION = number_holds);
+CREATE OPERATOR =# (LEFTARG = number, RIGHTARG = number, FUNCTION = number_holds);
+CREATE OPERATOR >=# (LEFTARG = number, RIGHTARG = number, FUNCTION = number_holds);
+CREATE OPERATOR ># (LEFTARG = number, RIGHTARG = number, FUNCTION = number_holds);
+CREATE OPERATOR CLASS number_operators DEFAULT FOR TYPE number USING btree
+	AS OPERATOR 1 <#, OPERATOR 2 <=#, OPERATOR 3 =#, OPERATOR 4 >=#, OPERATOR 5 >#, FUNCTION 1 number_compare(number, number);
+SET mtl_rank.batching = on;
+CREATE TABLE numbers AS SELECT id, ROW(id)::number AS number, ARRAY[ROW(id)::number] AS list FROM generate_series(1, 20) id;
+SELECT features, EXISTS (SELECT FROM plan(format('SELECT FROM numbers WHERE mtl_score(''pairs'', %s, ''r'') > 0 LIMIT 4', features)) line WHERE line ~ 'MtlScore') AS ahead
+FROM (VALUES ('ARRAY[(id = id)::int, id]'), ('ARRAY[(list = list)::int, id]'), ('ARRAY[(number = number)::int, id]'), ('ARRAY[(GREATEST(list, list) IS NULL)::int, id]'),
+	('ARRAY[(GREATEST(number, number) IS NULL)::int, id]')) v (features);
+SELECT id FROM numbers WHERE mtl_score('pairs', ARRAY[(list = list)::int, id], 'r') > 0 LIMIT 4;
+DROP TABLE numbers;			-- ANALYZE would compare them
+SET mtl_rank.batching = require;
+
 SET plan_cache_mode = force_generic_plan;
 SELECT first_pairs();
 ALTER TYPE pair DROP ATTRIBUTE v;
