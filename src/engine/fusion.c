@@ -48,6 +48,7 @@ typedef struct PlanKey
 {
 	int			input;
 	bool		relu;
+	Precision	precision;
 } PlanKey;
 
 typedef struct PlanEntry
@@ -139,6 +140,7 @@ PlanLayer(HTAB *plans, LayerEntry *entry)
 	memset(&key, 0, sizeof(key));
 	key.input = entry->inputs[0];
 	key.relu = LayerEndsInRelu(entry->op);
+	key.precision = entry->op->precision;
 	last = hash_search(plans, &key, HASH_ENTER, &found);
 	plan = found ? last->plan : NULL;
 	if (plan == NULL || !SameInputs(plan->first, entry) ||
@@ -160,7 +162,7 @@ CompilePlanned(Program *program, const LayerEntry *entry)
 
 	if (plan->linear == NULL)
 		plan->linear = CreateLinear(program, entry->weight->dims[1], plan->units,
-									LayerEndsInRelu(entry->op));
+									LayerEndsInRelu(entry->op), entry->op->precision);
 	return CompileLayer(program, entry->op, plan->linear, entry->column);
 }
 

@@ -31,7 +31,7 @@ LinearHasRest(const CompiledLinear *linear)
 }
 
 CompiledLinear *
-CreateLinear(Program *program, int ninputs, int units, bool relu)
+CreateLinear(Program *program, int ninputs, int units, bool relu, Precision precision)
 {
 	CompiledLinear *linear = ProgramAlloc(program, sizeof(CompiledLinear));
 	int			padded = TYPEALIGN(MTL_STRIP, units);
@@ -39,6 +39,12 @@ CreateLinear(Program *program, int ninputs, int units, bool relu)
 	linear->ninputs = ninputs;
 	linear->units = units;
 	linear->relu = relu;
+	linear->precision = precision;
+	if (precision != PRECISION_FLOAT32)
+	{
+		CreateCompactWeights(program, linear);
+		return linear;
+	}
 	linear->weight = BulkAlloc(program->bulk, sizeof(float) * units * ninputs);
 	linear->bias = BulkAlloc(program->bulk, sizeof(float) * padded);
 	if (BulkWantsContent(program->bulk))
@@ -49,7 +55,7 @@ CreateLinear(Program *program, int ninputs, int units, bool relu)
 /*
  * A weight or bias after batch norm, as float32.
  */
-static float
+float
 RoundFolded(double value, const char *layer)
 {
 	float		rounded = (float) value;
@@ -115,6 +121,8 @@ RunLinear(const Run *run, const CompiledLinear *linear, int nruns, const StripRu
 	int			step = Max(most, 1) * CALL_STRIPS;
 	bool		finite = true;
 
+	if (linear->precision != PRECISION_FLOAT32)
+		return RunCompactLinear(run, linear, nruns, runs, narrow, relu, x, y, y_stride);
 	for (int i = 0; i < nruns; i++)
 		for (int strip = runs[i].begin; strip < runs[i].end; strip += step)
 		{

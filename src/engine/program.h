@@ -48,8 +48,14 @@ typedef struct CompiledLinear
 	int			ninputs;
 	int			units;
 	bool		relu;
+	Precision	precision;
 	float	   *weight;			/* strips, then narrow what is left; see kernel.h */
 	float	   *bias;			/* of full strips, zeros where there is none */
+
+	/* bf16, int8: in place of weight; see kernel_compact.h */
+	uint32	   *groups;
+	float	   *scales;
+	int32	   *sums;
 } CompiledLinear;
 
 typedef struct CompiledLayer
@@ -231,13 +237,27 @@ extern void RunInput(const Run *run, const CompiledOp *op, float *x);
  * if asked to, for all rows of the run: the first into y, the others beside it.  It
  * says whether all sums are finite, which relu can hide.
  */
-extern CompiledLinear *CreateLinear(Program *program, int ninputs, int units, bool relu);
+extern CompiledLinear *CreateLinear(Program *program, int ninputs, int units, bool relu,
+									Precision precision);
 extern void FillLinear(CompiledLinear *linear, int column, const Tensor *weight,
 					   const double *scales, const double *biases, const char *name);
+extern float RoundFolded(double value, const char *layer);
 extern int	LinearStrips(const CompiledLinear *linear);
 extern bool LinearHasRest(const CompiledLinear *linear);
 extern bool RunLinear(const Run *run, const CompiledLinear *linear, int nruns, const StripRun *runs,
 					  bool narrow, bool relu, Vectors x, float *y, Size y_stride);
+
+/*
+ * linear_compact.c.  The same for maps of bf16 and int8, whose units have scales of their
+ * own, or weight_scale is NULL.
+ */
+extern void CreateCompactWeights(Program *program, CompiledLinear *linear);
+extern void FillCompactWeights(CompiledLinear *linear, int column, const Tensor *weight,
+							   const Tensor *weight_scale, const double *scales,
+							   const double *biases, const char *name);
+extern bool RunCompactLinear(const Run *run, const CompiledLinear *linear, int nruns,
+							 const StripRun *runs, bool narrow, bool relu,
+							 Vectors x, float *y, Size y_stride);
 
 /* fusion.c */
 extern void CompileLayers(Program *program, const Graph *graph);

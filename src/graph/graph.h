@@ -95,8 +95,13 @@ typedef struct GraphOp
 	const Tensor **tables;
 	const Tensor **biases;
 
-	/* OP_LAYER: weight is (width, width of the input) */
+	/*
+	 * OP_LAYER: weight is (width, width of the input), its numbers those of the
+	 * precision; int8 times weight_scale, one for each unit.
+	 */
+	Precision	precision;
 	const Tensor *weight;
+	const Tensor *weight_scale;
 	const Tensor *bias;			/* NULL: none */
 	Norm		norm;
 	Activation	activation;

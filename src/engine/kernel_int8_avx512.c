@@ -1,0 +1,62 @@
+/*
+ * kernel_int8_avx512.c
+ *	  int8 on CPUs with AVX512_VNNI.
+ */
+#include "postgres.h"
+
+#include "engine/kernel_compact.h"
+
+#ifdef MTL_X86_KERNELS
+
+#define KERNEL_TARGET __attribute__((target("avx512f,avx512vl,avx512dq,avx512bw,avx512vnni,avx2,fma")))
+
+#define COMPACT_INT8
+#include "engine/kernel_compact_loops.h"
+#include "engine/vectors_avx512.h"
+
+typedef __m512i StripSums;
+typedef __m512i StripWeights;
+typedef __m512i Input;
+
+KERNEL_PART StripSums
+ZeroSums(void)
+{
+	return _mm512_setzero_si512();
+}
+
+KERNEL_PART StripWeights
+LoadWeights(const uint32 *weights)
+{
+	return _mm512_loadu_si512(weights);
+}
+
+KERNEL_PART Input
+LoadInput(uint32 group)
+{
+	return _mm512_set1_epi32(group);
+}
+
+KERNEL_PART void
+Accumulate(StripSums *sums, Input input, const StripWeights *weights)
+{
+	*sums = _mm512_dpbusd_epi32(*sums, input, *weights);
+}
+
+KERNEL_PART void
+FinishSums(const StripSums *sums, const CompactRows *x, int row,
+		   const CompactWeights *weights, int strip, Vector *y)
+{
+	__m512i		zeros = _mm512_mullo_epi32(_mm512_set1_epi32(x->zeros[row]),
+										   _mm512_loadu_si512(weights->sums + strip * MTL_STRIP));
+	Vector		sum = _mm512_cvtepi32_ps(_mm512_sub_epi32(*sums, zeros));
+	Vector		scale = VectorMultiply(VectorFill(x->scales[row]),
+									   VectorLoad(weights->scales + strip * MTL_STRIP));
+
+	*y = VectorMultiplyAdd(sum, scale, VectorLoad(weights->bias + strip * MTL_STRIP));
+}
+
+#include "engine/kernel_compact_avx512.h"
+
+const CompactKernels mtl_avx512_int8_kernels = {CompactInt8, Linear};
+
+#endif							/* MTL_X86_KERNELS */
