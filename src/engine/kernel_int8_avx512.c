@@ -14,32 +14,35 @@
 #include "engine/kernel_compact_loops.h"
 #include "engine/vectors_avx512.h"
 
-typedef __m512i StripSums;
-typedef __m512i StripWeights;
-typedef __m512i Input;
+/* A type of 32-bit integers: the general one makes gcc 12 keep sums in memory. */
+typedef int Integers __attribute__((vector_size(64)));
+
+typedef Integers StripSums;
+typedef Integers StripWeights;
+typedef Integers Input;
 
 KERNEL_PART StripSums
 ZeroSums(void)
 {
-	return _mm512_setzero_si512();
+	return (Integers) _mm512_setzero_si512();
 }
 
 KERNEL_PART StripWeights
 LoadWeights(const uint32 *weights)
 {
-	return _mm512_loadu_si512(weights);
+	return (Integers) _mm512_loadu_si512(weights);
 }
 
 KERNEL_PART Input
 LoadInput(uint32 group)
 {
-	return _mm512_set1_epi32(group);
+	return (Integers) _mm512_set1_epi32(group);
 }
 
 KERNEL_PART void
 Accumulate(StripSums *sums, Input input, const StripWeights *weights)
 {
-	*sums = _mm512_dpbusd_epi32(*sums, input, *weights);
+	*sums = (Integers) _mm512_dpbusd_epi32((__m512i) *sums, (__m512i) input, (__m512i) *weights);
 }
 
 KERNEL_PART void
@@ -48,7 +51,7 @@ FinishSums(const StripSums *sums, const CompactRows *x, int row,
 {
 	__m512i		zeros = _mm512_mullo_epi32(_mm512_set1_epi32(x->zeros[row]),
 										   _mm512_loadu_si512(weights->sums + strip * MTL_STRIP));
-	Vector		sum = _mm512_cvtepi32_ps(_mm512_sub_epi32(*sums, zeros));
+	Vector		sum = _mm512_cvtepi32_ps(_mm512_sub_epi32((__m512i) *sums, zeros));
 	Vector		scale = VectorMultiply(VectorFill(x->scales[row]),
 									   VectorLoad(weights->scales + strip * MTL_STRIP));
 

@@ -97,8 +97,10 @@ typedef struct GraphOp
 
 	/*
 	 * OP_LAYER: weight is (width, width of the input), its numbers those of the
-	 * precision; int8 times weight_scale, one for each unit.
+	 * precision; int8 times weight_scale, one for each unit.  compact: the precision is
+	 * the model's, and float32 only where that is.
 	 */
+	bool		compact;
 	Precision	precision;
 	const Tensor *weight;
 	const Tensor *weight_scale;

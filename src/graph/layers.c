@@ -352,7 +352,8 @@ AddLayer(GraphBuilder *builder, const LayerSpec *spec, const char *prefix, int i
 	int			position = AddOp(builder, OP_LAYER, prefix, spec->units, 1, &input);
 	GraphOp    *op = &builder->graph->ops[position];
 
-	if (spec->hidden && inputs <= MTL_MAX_COMPACT_INPUTS)
+	op->compact = spec->hidden && inputs <= MTL_MAX_COMPACT_INPUTS;
+	if (op->compact)
 		op->precision = builder->contract->precision;
 	AttachWeight(builder, op, prefix, inputs);
 	if (spec->bias)
