@@ -26,10 +26,12 @@ def make_contract(
     tasks: Sequence[Json],
     *,
     input: Optional[Sequence[str]] = None,
+    precision: Optional[str] = None,
     rank: Optional[Json] = None,
     provenance: Optional[Json] = None,
 ) -> Json:
-    """The whole contract. `input` is the order of the features in the network's input (default: as declared)."""
+    """The whole contract. `precision`: "float32" (default), "bf16" or "int8", which the server makes of a model with
+    mtl_quantize(). `input` is the order of the features in the network's input (default: as declared)."""
     return {"format": FORMAT, **_object(locals())}
 
 
