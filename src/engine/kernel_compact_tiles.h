@@ -25,9 +25,6 @@
 #define MAX_ROWS	12
 #define MAX_STRIPS	4
 
-/* Complete: registers have no index. */
-#define UNROLL		_Pragma("GCC unroll 16")
-
 typedef bool (*TileFunction) (int row, int ngroups, const CompactRows *x,
 							  const CompactWeights *weights, bool relu, float *y, Size y_stride);
 
