@@ -124,7 +124,7 @@ typedef struct CompiledOp
 	int			width;
 	int			ninputs;
 	int		   *inputs;			/* positions of earlier operations */
-	int64		cost;			/* multiply-adds for a row */
+	int64		cost;			/* multiply-adds of float32 that take as long, for a row */
 	int			group;			/* OP_LAYER: same for those with one linear map and input */
 	union
 	{
