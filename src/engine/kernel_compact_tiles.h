@@ -37,6 +37,9 @@ Tile(const int nrows, const int nstrips, int row, int ngroups, const CompactRows
 	const Size	stride = x->stride;
 	const uint32 *inputs = x->groups + row * stride;
 	const uint32 *groups = weights->groups;
+	/* copies, which the stores into y cannot change */
+	const CompactRows rows = *x;
+	const CompactWeights units = *weights;
 	StripSums	sums[MAX_ROWS][MAX_STRIPS];
 	Vector		check = VectorFill(0);
 
@@ -73,7 +76,7 @@ Tile(const int nrows, const int nstrips, int row, int ngroups, const CompactRows
 		{
 			Vector		numbers[VECTORS];
 
-			FinishSums(&sums[r][s], x, row + r, weights, s, numbers);
+			FinishSums(&sums[r][s], &rows, row + r, &units, s, numbers);
 			UNROLL
 			for (int v = 0; v < VECTORS; v++)
 			{
