@@ -81,7 +81,7 @@ PROVE_TESTS = test/t/*.pl
 # For tests and benchmarks: functions that call the engine directly. It is not installed.
 ENGINE_MODULE = test/module/engine_module.so
 MODULE_OWN = $(patsubst $(SOURCE)%.c,%.o,$(sort $(wildcard $(SOURCE)test/module/*.c)))
-MODULE_OBJS = $(MODULE_OWN) $(filter-out src/mtl_rank.o src/plan/% src/score/% src/registry/% src/type/%,$(OBJS))
+MODULE_OBJS = $(MODULE_OWN) $(filter-out src/mtl_rank.o src/plan/% src/quantize/% src/score/% src/registry/% src/type/%,$(OBJS))
 
 EXTRA_CLEAN = $(OBJS:.o=.d) $(ENGINE_MODULE) $(MODULE_OWN) $(MODULE_OWN:.o=.d)
 

@@ -229,6 +229,19 @@ CREATE FUNCTION mtl_verify(model text, OUT example integer, OUT output text, OUT
 COMMENT ON FUNCTION mtl_verify(text) IS
 	'replays the examples stored in a registered model, and raises an error when a score is not what the training library computed';
 
+-- Rounding has one result for a model on any CPU; the notice of how far scores change says nothing that is not in the result.
+-- COST: every weight is rounded, the file hashed several times, the examples scored twice.
+
+CREATE FUNCTION mtl_quantize(model mtl_model, "precision" text) RETURNS mtl_model
+	AS 'MODULE_PATHNAME', 'mtl_quantize' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 100000;
+COMMENT ON FUNCTION mtl_quantize(mtl_model, text) IS
+	'the model with weights of precision bf16 or int8, and in its provenance how far the scores of its examples change';
+
+CREATE FUNCTION mtl_quantize(model text, "precision" text) RETURNS mtl_model
+	AS 'MODULE_PATHNAME', 'mtl_quantize' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 100000;
+COMMENT ON FUNCTION mtl_quantize(text, text) IS
+	'a registered model with weights of precision bf16 or int8, and in its provenance how far the scores of its examples change';
+
 
 --
 -- metrics

@@ -9,6 +9,7 @@ docs/model-format.md describes the file. Only numpy and the standard library are
 A checkpoint of a training library becomes a model with import_model(), a hand-written PyTorch module with TorchExport.
 """
 
+from .bf16 import from_bf16, to_bf16
 from .contract import (
     aitm,
     asymmetric_sharing,
@@ -78,6 +79,7 @@ __all__ = [
     "dbmtl",
     "dense",
     "dice",
+    "from_bf16",
     "gate",
     "hash_lookup",
     "import_model",
@@ -109,6 +111,7 @@ __all__ = [
     "standardize",
     "stem",
     "stem_level",
+    "to_bf16",
     "tower",
     "vocabulary_lookup",
     "write_examples",

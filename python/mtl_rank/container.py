@@ -12,6 +12,7 @@ from typing import Any, Dict, List, Mapping, Tuple, Union
 
 import numpy as np
 
+from . import bf16
 from .errors import ModelError
 from .reader import check_distinct
 
@@ -26,7 +27,7 @@ CONTRACT_KEY = "mtl_rank"
 DIGEST_KEY = "mtl_rank_sha256"
 
 # Widest first: written in this order every tensor is aligned to its type.
-DTYPES = {"I64": np.dtype("<i8"), "F32": np.dtype("<f4"), "U8": np.dtype("u1")}
+DTYPES = {"I64": np.dtype("<i8"), "F32": np.dtype("<f4"), "BF16": bf16.BITS, "I8": np.dtype("i1"), "U8": np.dtype("u1")}
 
 
 def dtype_name(tensor: np.ndarray) -> str:
@@ -38,12 +39,16 @@ def dtype_name(tensor: np.ndarray) -> str:
 
 
 def as_tensor(name: str, value: Any) -> np.ndarray:
-    """A little-endian array of one of the three types; floats of any size become float32."""
+    """A little-endian array of one of the types; floats of any size become float32. uint16 are bits of bf16."""
     array = np.asarray(value)
     if array.dtype.kind == "f":
         with np.errstate(over="ignore"):
             array = array.astype(DTYPES["F32"])
-    elif array.dtype.kind == "i" or (array.dtype.kind == "u" and array.dtype.itemsize in (2, 4)):
+    elif array.dtype.kind == "u" and array.dtype.itemsize == 2:
+        array = array.astype(DTYPES["BF16"])
+    elif array.dtype == DTYPES["I8"]:
+        pass
+    elif array.dtype.kind == "i" or (array.dtype.kind == "u" and array.dtype.itemsize == 4):
         array = array.astype(DTYPES["I64"])
     elif array.dtype != DTYPES["U8"]:
         raise ModelError(f'tensor "{name}" has the type {array.dtype}, expected floats, integers or bytes')
@@ -131,11 +136,12 @@ def check_tensor(name: str, tensor: np.ndarray) -> None:
         raise ModelError(f'tensor "{name}" has {tensor.ndim} dimensions, expected 1 to {MAX_DIMS}')
     if tensor.size == 0 and dtype_name(tensor) != "U8":
         raise ModelError(f'tensor "{name}" of shape {list(tensor.shape)} is empty')
-    if tensor.dtype.kind == "f":
-        finite = np.isfinite(tensor)
+    if tensor.dtype.kind == "f" or tensor.dtype == DTYPES["BF16"]:
+        numbers = tensor if tensor.dtype.kind == "f" else bf16.from_bf16(tensor)
+        finite = np.isfinite(numbers)
         if not finite.all():
             place = np.unravel_index(np.argmin(finite), tensor.shape)
-            raise ModelError(f'tensor "{name}" has {tensor[place]} at {[int(i) for i in place]}, expected a finite float32')
+            raise ModelError(f'tensor "{name}" has {numbers[place]} at {[int(i) for i in place]}, expected a finite number')
 
 
 def split(data: bytes) -> Tuple[Dict[str, Any], bytes]:

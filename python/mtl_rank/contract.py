@@ -27,11 +27,13 @@ def make_contract(
     *,
     input: Optional[Sequence[str]] = None,
     context: Optional[Sequence[str]] = None,
+    precision: Optional[str] = None,
     rank: Optional[Json] = None,
     provenance: Optional[Json] = None,
 ) -> Json:
     """The whole contract. `input` is the order of the features in the network's input (default: as declared); `context` names
-    those that describe what candidates are ranked for (a user, a request), which are computed once for many candidates."""
+    those that describe what candidates are ranked for (a user, a request), which are computed once for many candidates.
+    `precision`: "float32" (default), "bf16" or "int8", which the server makes of a model with mtl_quantize()."""
     return {"format": FORMAT, **_object(locals())}
 
 

@@ -13,6 +13,10 @@ from .container import dtype_name
 Size = Optional[int]
 Shape = Tuple[Size, ...]
 
+# Of the layers of MLPs, by the precision of the model.
+WEIGHT_DTYPES = {"float32": "F32", "bf16": "BF16", "int8": "I8"}
+MAX_COMPACT_INPUTS = 65536      # layers with more are float32 in any model
+
 
 @dataclass(frozen=True)
 class Expected:
@@ -24,11 +28,25 @@ class Expected:
 class ExpectedTensors:
     """Name -> Expected, filled by features, layers and architectures in the order in which they are needed."""
 
-    def __init__(self) -> None:
+    def __init__(self, precision: str = "float32") -> None:
+        self.precision = precision
         self.tensors: Dict[str, Expected] = {}
 
     def add(self, name: str, *shapes: Shape, dtype: str = "F32", epsilon: Optional[float] = None) -> None:
         self.tensors[name] = Expected(dtype, shapes, epsilon)
+
+    def add_table(self, name: str, shape: Shape) -> None:
+        """An embedding table, which is bf16 in models that are not float32."""
+        self.add(name, shape, dtype="F32" if self.precision == "float32" else "BF16")
+
+    def add_hidden_weight(self, name: str, units: Size, width: Size) -> None:
+        """The weight of a layer of an MLP, in the precision of the model, and for int8 its scales."""
+        if width is not None and width > MAX_COMPACT_INPUTS:
+            self.add(name, (units, width))
+            return
+        self.add(name, (units, width), dtype=WEIGHT_DTYPES[self.precision])
+        if self.precision == "int8":
+            self.add(name + "_scale", (units,))
 
     def problems(self, found: Dict[str, np.ndarray]) -> Iterator[str]:
         """What is missing, misshapen, of the wrong type or left over among the tensors found."""

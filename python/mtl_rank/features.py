@@ -264,7 +264,7 @@ def expect_features(features: List[Feature], expected: ExpectedTensors, found: D
             continue
         name = f"embedding.{feature.embedding}.weight"
         rows, dim = sizes[feature.embedding]
-        expected.add(name, (rows, dim))
+        expected.add_table(name, (rows, dim))
         if dim is None and name in found and found[name].ndim == 2:
             dim = found[name].shape[1]
         widths[feature.name] = None if dim is None else dim * feature.vectors

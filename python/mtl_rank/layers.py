@@ -75,9 +75,13 @@ def expect_layer(
     bias: bool,
     normalization: Optional[Normalization] = None,
     activation: Optional[Activation] = None,
+    hidden: bool = False,
 ) -> None:
-    """One layer of `units` over an input of `width` numbers."""
-    expected.add(f"{prefix}.weight", (units, width))
+    """One layer of `units` over an input of `width` numbers; `hidden`: of an MLP, in the precision of the model."""
+    if hidden:
+        expected.add_hidden_weight(f"{prefix}.weight", units, width)
+    else:
+        expected.add(f"{prefix}.weight", (units, width))
     if bias:
         expected.add(f"{prefix}.bias", (units,))
     if normalization is not None:
@@ -122,7 +126,7 @@ class Mlp:
         """One of the layers; returns its size."""
         units = self.hidden_units[layer]
         expect_layer(expected, f"{prefix}.{layer}", units, width, self.biases[layer], self.normalizations[layer],
-                     self.activations[layer])
+                     self.activations[layer], hidden=True)
         return units
 
     def expect(self, expected: ExpectedTensors, prefix: str, width: Size) -> Size:

@@ -11,10 +11,10 @@ from . import container
 from .architectures import expect_network
 from .contract import FORMAT
 from .errors import ModelError
-from .expected import ExpectedTensors, Shape
+from .expected import WEIGHT_DTYPES, ExpectedTensors, Shape
 from .features import Feature, expect_features, lookup_problem, read_features
 from .reader import MAX_INT, Reader
-from .tasks import Task, check_rank, output_names, read_example_count, read_tasks
+from .tasks import check_rank, output_names, read_example_count, read_tasks
 from .vocabulary import Entries, vocabulary_entries, vocabulary_problem, vocabulary_tensors
 
 ROWS = "examples.rows"
@@ -45,7 +45,7 @@ class Model:
     def __init__(self, contract: Mapping[str, Any], tensors: Optional[Mapping[str, Any]] = None):
         self.contract: Dict[str, Any] = _plain(contract)
         self.tensors: Dict[str, Any] = dict(tensors or {})
-        self._read_contract(ExpectedTensors(), {})
+        self._read_contract({})
 
     def __repr__(self) -> str:
         return f"<mtl_rank.Model {self.contract['architecture']['type']}, outputs {', '.join(self.outputs)}>"
@@ -80,6 +80,11 @@ class Model:
     # ------------------------------------------------------------ what it is
 
     @property
+    def precision(self) -> str:
+        """"float32", "bf16" or "int8"."""
+        return Reader(self.contract, "").choice("precision", tuple(WEIGHT_DTYPES), "float32")
+
+    @property
     def outputs(self) -> List[str]:
         """Names of the scores, in the order of mtl_score()'s array."""
         return output_names(read_tasks(Reader(self.contract, "")))
@@ -90,8 +95,7 @@ class Model:
         Sizes that the contract leaves open, such as that of an embedding table, are taken from the tensors that are
         there already.
         """
-        expected = ExpectedTensors()
-        self._read_contract(expected, self._arrays())
+        expected = self._read_contract(self._arrays())[0]
         return {name: tensor.shapes[0] for name, tensor in expected.tensors.items()}
 
     def problems(self) -> List[str]:
@@ -106,8 +110,7 @@ class Model:
         if problems:
             return problems
 
-        expected = ExpectedTensors()
-        features, _, count = self._read_contract(expected, arrays)
+        expected, features, count = self._read_contract(arrays)
         problems = list(expected.problems(arrays))
         # What follows looks into the tensors, so they must have their shapes.
         return problems or list(self._content_problems(features, count, arrays))
@@ -173,14 +176,13 @@ class Model:
     def _arrays(self) -> Dict[str, np.ndarray]:
         return {name: container.as_tensor(name, value) for name, value in self.tensors.items()}
 
-    def _read_contract(
-        self, expected: ExpectedTensors, found: Dict[str, np.ndarray]
-    ) -> Tuple[List[Feature], List[Task], int]:
-        """Checks the contract and lists its tensors; returns features, tasks and the number of examples."""
+    def _read_contract(self, found: Dict[str, np.ndarray]) -> Tuple[ExpectedTensors, List[Feature], int]:
+        """Checks the contract; returns the tensors that it calls for, the features and the number of examples."""
         reader = Reader(self.contract, "")
         version = reader.integer("format", 1, MAX_INT)
         if version > FORMAT:
             raise ModelError(f"the model has format {version}, this module knows formats up to {FORMAT}")
+        expected = ExpectedTensors(reader.choice("precision", tuple(WEIGHT_DTYPES), "float32"))
         features = read_features(reader)
         tasks = read_tasks(reader)
         outputs = output_names(tasks)
@@ -196,7 +198,7 @@ class Model:
         if count:
             expected.add(ROWS, (None,), dtype="U8")
             expected.add(SCORES, (count, len(outputs)))
-        return features, tasks, count
+        return expected, features, count
 
     def _content_problems(self, features: List[Feature], count: int, arrays: Dict[str, np.ndarray]) -> Iterator[str]:
         vocabularies = {f.lookup.vocabulary for f in features if f.lookup is not None and f.lookup.vocabulary is not None}

@@ -37,6 +37,59 @@ ROWS = [{"city": "東京", "device": 7, "age": 31, "width": 1, "height": 2.5},
 SCORES = [[0.25, 0.5], [0.125, 1.0]]
 
 
+def compact_model(precision):
+    """The same in another precision."""
+    model = make_model()
+    model.contract["precision"] = precision
+    for name in [n for n in model.tensors if n.startswith(("embedding.", "level.0.expert.")) and n.endswith(".weight")]:
+        if name.endswith(".norm.weight"):
+            continue
+        numbers = np.asarray(model.tensors[name], "f4")
+        if precision == "bf16" or name.startswith("embedding."):
+            model.tensors[name] = mtl.to_bf16(numbers)
+        else:
+            model.tensors[name] = np.rint(numbers * 127).astype("i1")
+            model.tensors[name + "_scale"] = np.full(len(numbers), 1 / 127, "f4")
+    return model
+
+
+class Precision(unittest.TestCase):
+    def test_rounding(self):
+        self.assertEqual(list(mtl.to_bf16([1, -2.5, 0, -0.0])), [0x3F80, 0xC020, 0, 0x8000])
+        # in the middle between two, the even one; a little more goes up; 2^-133 is the least, subnormal
+        self.assertEqual(list(mtl.to_bf16([1 + 2**-8, 1 + 3 * 2**-8, 1 + 2**-8 + 2**-20, 2**-133, 2**-135])), [0x3F80, 0x3F82, 0x3F81, 1, 0])
+        self.assertEqual(list(mtl.from_bf16(np.array([0x3F81, 0x0001], "u2"))), [1 + 2**-7, 2**-133])
+        with self.assertRaisesRegex(ModelError, "^a number exceeds the range of bf16$"):
+            mtl.to_bf16([3.4e38])
+
+    def test_round_trip(self):
+        self.assertEqual(make_model().precision, "float32")
+        for precision in ("bf16", "int8"):
+            model = compact_model(precision)
+            loaded = Model.from_bytes(model.to_bytes())
+            self.assertEqual(loaded.precision, precision)
+            self.assertEqual(loaded.to_bytes(), model.to_bytes())
+            for name, tensor in loaded.tensors.items():
+                np.testing.assert_array_equal(tensor, np.asarray(model.tensors[name], tensor.dtype))
+
+    def test_problems(self):
+        model = compact_model("int8")
+        del model.tensors["level.0.expert.0.0.weight_scale"]
+        model.tensors["level.0.expert.1.0.weight"] = np.zeros((3, 9), "f4")
+        model.tensors["embedding.city.weight"] = np.zeros((5, 4), "f4")
+        model.tensors["task.ctr.tower.logit.weight"] = np.zeros((1, 3), "u2")
+        self.assertEqual(sorted(model.problems()), [
+            'tensor "embedding.city.weight" is of type F32, expected BF16',
+            'tensor "level.0.expert.0.0.weight_scale" of shape [3] is missing',
+            'tensor "level.0.expert.1.0.weight" is of type F32, expected I8',
+            'tensor "task.ctr.tower.logit.weight" is of type BF16, expected F32'])
+        model = compact_model("bf16")
+        model.tensors["level.0.expert.0.0.weight"][1, 2] = 0xFF80
+        self.assertEqual(model.problems(), ['tensor "level.0.expert.0.0.weight" has -inf at [1, 2], expected a finite number'])
+        with self.assertRaisesRegex(ModelError, '"precision" is .*int4'):
+            Model(dict(model.contract, precision="int4"))
+
+
 class Files(unittest.TestCase):
     def test_round_trip(self):
         model = make_model()
@@ -110,7 +163,7 @@ class Problems(unittest.TestCase):
         def change(model):
             model.tensors["embedding.city.weight"][2, 1] = np.inf
 
-        self.assert_problems(change, 'tensor "embedding.city.weight" has inf at [2, 1], expected a finite float32')
+        self.assert_problems(change, 'tensor "embedding.city.weight" has inf at [2, 1], expected a finite number')
 
     def test_variance(self):
         def change(model):

@@ -43,8 +43,8 @@ typedef struct ContextShares
 extern Program *ProgramCompile(const Graph *graph, Bulk *bulk);
 
 /*
- * Multiply-adds for a row of the operations that the given ones (graph positions) depend
- * on, themselves included.
+ * Multiply-adds of float32 that take as long as the operations that the given ones (graph
+ * positions) depend on, themselves included, for a row.
  */
 extern int64 ProgramCost(const Program *program, int nops, const int *ops);
 

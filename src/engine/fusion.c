@@ -49,6 +49,7 @@ typedef struct PlanKey
 {
 	int			input;
 	bool		relu;
+	Precision	precision;
 } PlanKey;
 
 typedef struct PlanEntry
@@ -140,6 +141,7 @@ PlanLayer(HTAB *plans, LayerEntry *entry, LinearPlan **all)
 	memset(&key, 0, sizeof(key));
 	key.input = entry->inputs[0];
 	key.relu = LayerEndsInRelu(entry->op);
+	key.precision = entry->op->precision;
 	last = hash_search(plans, &key, HASH_ENTER, &found);
 	plan = found ? last->plan : NULL;
 	if (plan == NULL || !SameInputs(plan->first, entry) ||
@@ -157,12 +159,14 @@ PlanLayer(HTAB *plans, LayerEntry *entry, LinearPlan **all)
 }
 
 /*
- * Whether the layers of a plan read x and nothing else.
+ * Whether the layers of a plan read x and nothing else, in float32.  In bf16 and int8
+ * they take x as it is: inputs are rounded together, all of a row.
  */
 static bool
-ReadsInputAlone(const Program *program, const LinearPlan *plan)
+TakesSums(const Program *program, const LinearPlan *plan)
 {
-	return plan->first->ninputs == 1 && plan->first->inputs[0] == program->input;
+	return plan->first->ninputs == 1 && plan->first->inputs[0] == program->input &&
+		plan->first->op->precision == PRECISION_FLOAT32;
 }
 
 /*
@@ -175,7 +179,7 @@ PlanSums(Program *program, const LinearPlan *plans)
 	int64		weights = 0;
 
 	for (const LinearPlan *plan = plans; plan; plan = plan->next)
-		if (ReadsInputAlone(program, plan))
+		if (TakesSums(program, plan))
 		{
 			units += TYPEALIGN(MTL_STRIP, plan->units);
 			weights += sizeof(float) * plan->units * plan->first->weight->dims[1];
@@ -190,12 +194,12 @@ CompilePlanned(Program *program, const LayerEntry *entry)
 	LinearPlan *plan = entry->plan;
 	CompiledSums *sums = program->ops[program->input].u.input->sums;
 
-	if (plan->linear == NULL && ReadsInputAlone(program, plan))
+	if (plan->linear == NULL && TakesSums(program, plan))
 		plan->linear = CreateLinear(program, sums->ninputs, plan->units,
-									LayerEndsInRelu(entry->op), sums);
+									LayerEndsInRelu(entry->op), sums, PRECISION_FLOAT32);
 	else if (plan->linear == NULL)
 		plan->linear = CreateLinear(program, entry->weight->dims[1], plan->units,
-									LayerEndsInRelu(entry->op), NULL);
+									LayerEndsInRelu(entry->op), NULL, entry->op->precision);
 	return CompileLayer(program, entry->op, plan->linear, entry->column);
 }
 

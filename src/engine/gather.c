@@ -20,6 +20,22 @@
 /* ----------------------------------------------------------- compilation */
 
 /*
+ * As float32, which embeddings are gathered and pooled in.
+ */
+static float *
+CopyTable(Program *program, const Tensor *table)
+{
+	float	   *numbers;
+
+	if (table->type == TENSOR_F32)
+		return BulkCopy(program->bulk, table->data, table->size);
+	numbers = BulkAlloc(program->bulk, sizeof(float) * table->nelements);
+	for (int64 i = 0; BulkWantsContent(program->bulk) && i < table->nelements; i++)
+		numbers[i] = TensorFloat(table, i);
+	return numbers;
+}
+
+/*
  * The embedding table of field i; features that share one share the copy.
  */
 static float *
@@ -28,7 +44,7 @@ CompileTable(Program *program, const GraphOp *op, const CompiledField *fields, i
 	for (int earlier = 0; earlier < i; earlier++)
 		if (op->tables[earlier] == op->tables[i])
 			return fields[earlier].table;
-	return BulkCopy(program->bulk, op->tables[i]->data, op->tables[i]->size);
+	return CopyTable(program, op->tables[i]);
 }
 
 static void
@@ -52,7 +68,8 @@ CompileDense(Program *program, const Tensor *weight, const Tensor *bias, Compile
 {
 	if (weight == NULL)
 		return;
-	field->linear = CreateLinear(program, field->width, field->x_width, false, NULL);
+	field->linear = CreateLinear(program, field->width, field->x_width, false, NULL,
+								 PRECISION_FLOAT32);
 	if (BulkWantsContent(program->bulk))
 		FillDense(field, weight, bias);
 	ProgramNeedRowTemporary(program, TYPEALIGN(MTL_STRIP, field->x_width) / 2);

@@ -24,6 +24,9 @@
  */
 #define MTL_STRIP 16
 
+/* Before a loop over registers, which have no index. */
+#define UNROLL _Pragma("GCC unroll 16")
+
 /* Numbers that a softmax works in at least. */
 #define MTL_SOFTMAX_WORK 1024
 

@@ -8,24 +8,13 @@
 
 #ifdef MTL_X86_KERNELS
 
-#include <immintrin.h>
-
 #define KERNEL_TARGET __attribute__((target("avx2,fma")))
 
 #define MultiplyAdd(a, b, c) __builtin_fmaf(a, b, c)
 #include "engine/kernel_loops.h"
 
-typedef __m256 Vector;
-
-#define VECTORS						2
 #define MAX_MIX_VECTORS				8
-#define VectorFill(number)			_mm256_set1_ps(number)
-#define VectorLoad(from)			_mm256_loadu_ps(from)
-#define VectorStore(to, a)			_mm256_storeu_ps(to, a)
-#define VectorAdd(a, b)				_mm256_add_ps(a, b)
-#define VectorMultiplyAdd(a, b, c)	_mm256_fmadd_ps(a, b, c)
-#define VectorPositive(a)			_mm256_max_ps(a, _mm256_setzero_ps())
-#define VectorIsZero(a)				(_mm256_movemask_ps(_mm256_cmp_ps(a, _mm256_setzero_ps(), _CMP_NEQ_UQ)) == 0)
+#include "engine/vectors_avx2.h"
 #include "engine/kernel_tiles.h"
 
 /* Sums, weights and an input take up to 16 registers. */

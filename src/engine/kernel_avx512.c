@@ -8,24 +8,13 @@
 
 #ifdef MTL_X86_KERNELS
 
-#include <immintrin.h>
-
 #define KERNEL_TARGET __attribute__((target("avx512f,avx512vl,avx512dq,avx512bw,avx2,fma")))
 
 #define MultiplyAdd(a, b, c) __builtin_fmaf(a, b, c)
 #include "engine/kernel_loops.h"
 
-typedef __m512 Vector;
-
-#define VECTORS						1
 #define MAX_MIX_VECTORS				16
-#define VectorFill(number)			_mm512_set1_ps(number)
-#define VectorLoad(from)			_mm512_loadu_ps(from)
-#define VectorStore(to, a)			_mm512_storeu_ps(to, a)
-#define VectorAdd(a, b)				_mm512_add_ps(a, b)
-#define VectorMultiplyAdd(a, b, c)	_mm512_fmadd_ps(a, b, c)
-#define VectorPositive(a)			_mm512_max_ps(a, _mm512_setzero_ps())
-#define VectorIsZero(a)				(_mm512_cmp_ps_mask(a, _mm512_setzero_ps(), _CMP_NEQ_UQ) == 0)
+#include "engine/vectors_avx512.h"
 #include "engine/kernel_tiles.h"
 
 /* Sums, weights and an input take up to 32 registers. */

@@ -20,9 +20,6 @@
 #define MAX_STRIPS	4
 #define LANES		(MTL_STRIP / VECTORS)
 
-/* Complete: registers have no index. */
-#define UNROLL		_Pragma("GCC unroll 16")
-
 typedef bool (*TileFunction) (int ninputs, Vectors x, const float *weight, Size strip_size,
 							  Vectors start, bool relu, float *y, Size y_stride);
 

@@ -4,7 +4,8 @@
  *
  * Batch norm before the activation is a linear map of its own and goes into weight
  * and bias: with s = norm weight / sqrt(running_var + epsilon) they become weight * s
- * and (bias - running_mean) * s + norm bias, computed in double and rounded once.
+ * and (bias - running_mean) * s + norm bias, computed in double and rounded once.  Of
+ * weights in bf16 or int8, s goes into the unit's scale.
  */
 #include "postgres.h"
 
@@ -80,7 +81,11 @@ FillLayer(CompiledLayer *layer, const GraphOp *op)
 			biases[u] = (biases[u] - VectorAt(norm->running_mean, u, 0)) * scales[u] +
 				VectorAt(norm->bias, u, 0);
 	}
-	FillLinear(layer->linear, layer->column, op->weight, scales, biases, op->name);
+	if (op->precision == PRECISION_FLOAT32)
+		FillLinear(layer->linear, layer->column, op->weight, scales, biases, op->name);
+	else
+		FillCompactWeights(layer->linear, layer->column, op->weight, op->weight_scale,
+						   scales, biases, op->name);
 	pfree(biases);
 	if (scales)
 		pfree(scales);

@@ -31,7 +31,8 @@ LinearHasRest(const CompiledLinear *linear)
 }
 
 CompiledLinear *
-CreateLinear(Program *program, int ninputs, int units, bool relu, CompiledSums *sums)
+CreateLinear(Program *program, int ninputs, int units, bool relu, CompiledSums *sums,
+			 Precision precision)
 {
 	CompiledLinear *linear = ProgramAlloc(program, sizeof(CompiledLinear));
 	int			padded = TYPEALIGN(MTL_STRIP, units);
@@ -39,6 +40,12 @@ CreateLinear(Program *program, int ninputs, int units, bool relu, CompiledSums *
 	linear->ninputs = ninputs;
 	linear->units = units;
 	linear->relu = relu;
+	linear->precision = precision;
+	if (precision != PRECISION_FLOAT32)
+	{
+		CreateCompactWeights(program, linear);
+		return linear;
+	}
 	linear->weight = BulkAlloc(program->bulk, sizeof(float) * units * ninputs);
 	linear->bias = BulkAlloc(program->bulk, sizeof(float) * padded);
 	if (BulkWantsContent(program->bulk))
@@ -52,7 +59,7 @@ CreateLinear(Program *program, int ninputs, int units, bool relu, CompiledSums *
 /*
  * A weight or bias after batch norm, as float32.
  */
-static float
+float
 RoundFolded(double value, const char *layer)
 {
 	float		rounded = (float) value;
@@ -162,6 +169,8 @@ RunLinear(const Run *run, const CompiledLinear *linear, int nruns, const StripRu
 	bool		finite = true;
 	const float *first = y;
 
+	if (linear->precision != PRECISION_FLOAT32)
+		return RunCompactLinear(run, linear, nruns, runs, narrow, relu, x, y, y_stride);
 	x.numbers += begin;
 	for (int i = 0; i < nruns; i++)
 		for (int strip = runs[i].begin; strip < runs[i].end; strip += step)

@@ -35,13 +35,20 @@ ProgramNeedRowTemporary(Program *program, int n)
 	program->row_temporary = Max(program->row_temporary, n);
 }
 
+/* Multiply-adds that take as long as one of float32, on a CPU with instructions for them. */
+static const int precision_speeds[] = {
+	[PRECISION_FLOAT32] = 1,
+	[PRECISION_BF16] = 2,
+	[PRECISION_INT8] = 3
+};
+
 static void
 CompileOp(Program *program, const Graph *graph, const GraphOp *op, CompiledOp *compiled)
 {
 	compiled->kind = op->kind;
 	compiled->name = ProgramCopyName(program, op->name);
 	compiled->width = op->width;
-	compiled->cost = GraphOpCost(graph, op);
+	compiled->cost = GraphOpCost(graph, op) / precision_speeds[op->precision];
 	compiled->ninputs = op->ninputs;
 	compiled->inputs = ProgramAlloc(program, sizeof(int) * op->ninputs);
 	memcpy(compiled->inputs, op->inputs, sizeof(int) * op->ninputs);

@@ -52,11 +52,17 @@ typedef struct CompiledLinear
 	int			ninputs;
 	int			units;
 	bool		relu;
+	Precision	precision;
 	float	   *weight;			/* strips, then narrow what is left; see kernel.h */
 	float	   *bias;			/* of full strips, zeros where there is none */
 	struct CompiledSums *sums;	/* NULL: it reads its vectors as they are */
 	float	  **folded;			/* by folded field of sums: (rows, units of full strips) */
 	float	  **fold_weights;	/* during compilation: by folded field, all in strips */
+
+	/* bf16, int8: in place of weight; see kernel_compact.h */
+	uint32	   *groups;
+	float	   *scales;
+	int32	   *unit_sums;
 } CompiledLinear;
 
 typedef struct CompiledLayer
@@ -178,7 +184,7 @@ typedef struct CompiledOp
 	int			width;
 	int			ninputs;
 	int		   *inputs;			/* positions of earlier operations */
-	int64		cost;			/* multiply-adds for a row */
+	int64		cost;			/* multiply-adds of float32 that take as long, for a row */
 	int			group;			/* OP_LAYER: same for those with one linear map and input */
 	union
 	{
@@ -335,14 +341,27 @@ extern bool RunSums(const Run *run, const CompiledLinear *linear, const Step *st
  * hide.
  */
 extern CompiledLinear *CreateLinear(Program *program, int ninputs, int units, bool relu,
-									CompiledSums *sums);
+									CompiledSums *sums, Precision precision);
 extern void FillLinear(CompiledLinear *linear, int column, const Tensor *weight,
 					   const double *scales, const double *biases, const char *name);
+extern float RoundFolded(double value, const char *layer);
 extern int	LinearStrips(const CompiledLinear *linear);
 extern bool LinearHasRest(const CompiledLinear *linear);
 extern bool RunLinear(const Run *run, const CompiledLinear *linear, int nruns, const StripRun *runs,
 					  bool narrow, bool relu, Vectors x, int begin, int end, const Vectors *start,
 					  float *y, Size y_stride);
+
+/*
+ * linear_compact.c.  The same for maps of bf16 and int8, whose units have scales of their
+ * own, or weight_scale is NULL.
+ */
+extern void CreateCompactWeights(Program *program, CompiledLinear *linear);
+extern void FillCompactWeights(CompiledLinear *linear, int column, const Tensor *weight,
+							   const Tensor *weight_scale, const double *scales,
+							   const double *biases, const char *name);
+extern bool RunCompactLinear(const Run *run, const CompiledLinear *linear, int nruns,
+							 const StripRun *runs, bool narrow, bool relu,
+							 Vectors x, float *y, Size y_stride);
 
 /* fusion.c */
 extern void CompileLayers(Program *program, const Graph *graph);

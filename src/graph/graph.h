@@ -95,8 +95,15 @@ typedef struct GraphOp
 	const Tensor **tables;
 	const Tensor **biases;
 
-	/* OP_LAYER: weight is (width, width of the input) */
+	/*
+	 * OP_LAYER: weight is (width, width of the input), its numbers those of the
+	 * precision; int8 times weight_scale, one for each unit.  compact: the precision is
+	 * the model's, and float32 only where that is.
+	 */
+	bool		compact;
+	Precision	precision;
 	const Tensor *weight;
+	const Tensor *weight_scale;
 	const Tensor *bias;			/* NULL: none */
 	Norm		norm;
 	Activation	activation;

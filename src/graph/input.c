@@ -18,7 +18,9 @@ NeedTable(GraphBuilder *builder, const Feature *feature)
 
 	shape[0] = feature->vocabulary_size > 0 ? feature->vocabulary_size : -1;
 	shape[1] = feature->embedding_dim > 0 ? feature->embedding_dim : -1;
-	table = ModelFileNeed(builder->file, name, TENSOR_F32, 2, shape);
+	table = ModelFileNeed(builder->file, name,
+						  builder->contract->precision == PRECISION_FLOAT32 ? TENSOR_F32 : TENSOR_BF16,
+						  2, shape);
 	if (table->dims[0] > PG_INT32_MAX || table->dims[1] > MTL_MAX_WIDTH)
 		ereport(ERROR,
 				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),

@@ -173,6 +173,7 @@ MlpSpecRead(JsonObject *object)
 		JsonbValue *bias = OfLayer(&biases, l);
 		JsonbValue *activation = OfLayer(&activations, l);
 
+		layer->hidden = true;
 		if (spec->nlayers > 0)
 			layer->units = JsonValueInt(&units->elements[l], units->path, 1, MTL_MAX_WIDTH);
 		layer->norm = NormSpecRead(OfLayer(&norms, l), norms.path);
@@ -325,14 +326,36 @@ AttachActivation(GraphBuilder *builder, GraphOp *op, const ActivationSpec *spec,
 	}
 }
 
+/*
+ * The weight, and for int8 the scales of its units.
+ */
+static void
+AttachWeight(GraphBuilder *builder, GraphOp *op, const char *prefix, int inputs)
+{
+	static const TensorType types[] = {
+		[PRECISION_FLOAT32] = TENSOR_F32,
+		[PRECISION_BF16] = TENSOR_BF16,
+		[PRECISION_INT8] = TENSOR_I8
+	};
+	int64		shape[2] = {op->width, inputs};
+
+	op->weight = ModelFileNeed(builder->file, psprintf("%s.weight", prefix), types[op->precision],
+							   2, shape);
+	if (op->precision == PRECISION_INT8)
+		op->weight_scale = NeedVector(builder, prefix, "weight_scale", op->width);
+}
+
 int
 AddLayer(GraphBuilder *builder, const LayerSpec *spec, const char *prefix, int input)
 {
-	int64		shape[2] = {spec->units, OpWidth(builder, input)};
+	int			inputs = OpWidth(builder, input);
 	int			position = AddOp(builder, OP_LAYER, prefix, spec->units, 1, &input);
 	GraphOp    *op = &builder->graph->ops[position];
 
-	op->weight = ModelFileNeed(builder->file, psprintf("%s.weight", prefix), TENSOR_F32, 2, shape);
+	op->compact = spec->hidden && inputs <= MTL_MAX_COMPACT_INPUTS;
+	if (op->compact)
+		op->precision = builder->contract->precision;
+	AttachWeight(builder, op, prefix, inputs);
 	if (spec->bias)
 		op->bias = NeedVector(builder, prefix, "bias", spec->units);
 	AttachNorm(builder, op, &spec->norm, prefix);

@@ -31,6 +31,7 @@ typedef struct ActivationSpec
 typedef struct LayerSpec
 {
 	int			units;
+	bool		hidden;			/* of an MLP: it has the precision of the model */
 	bool		bias;
 	NormSpec	norm;
 	ActivationSpec activation;

@@ -12,6 +12,7 @@
 #include "utils/memutils.h"
 
 #include "compat.h"
+#include "math/bf16.h"
 #include "model/container.h"
 #include "model/digest.h"
 #include "model/json_reader.h"
@@ -30,8 +31,21 @@
 #error "tensors are little-endian and used in place: big-endian machines are not supported"
 #endif
 
-static const char *const tensor_type_names[] = {"F32", "I64", "U8", NULL};
-static const int tensor_type_sizes[] = {4, 8, 1};
+static const char *const tensor_type_names[] = {
+	[TENSOR_F32] = "F32",
+	[TENSOR_BF16] = "BF16",
+	[TENSOR_I8] = "I8",
+	[TENSOR_I64] = "I64",
+	[TENSOR_U8] = "U8",
+	NULL
+};
+static const int tensor_type_sizes[] = {
+	[TENSOR_F32] = 4,
+	[TENSOR_BF16] = 2,
+	[TENSOR_I8] = 1,
+	[TENSOR_I64] = 8,
+	[TENSOR_U8] = 1
+};
 
 /*
  * PostgreSQL's JSON parser knows nothing of models: its complaint becomes the
@@ -89,6 +103,12 @@ JsonbFromUtf8(const char *bytes, Size length, const char *what)
 	return DatumGetJsonbP(jsonb);
 }
 
+const char *
+TensorTypeName(TensorType type)
+{
+	return tensor_type_names[type];
+}
+
 char *
 TensorShapeText(int ndims, const int64 *dims)
 {
@@ -113,10 +133,21 @@ float
 TensorFloat(const Tensor *tensor, int64 i)
 {
 	float		value;
+	Bf16		half;
 
-	Assert(tensor->type == TENSOR_F32 && i >= 0 && i < tensor->nelements);
-	memcpy(&value, tensor->data + i * sizeof(float), sizeof(float));
-	return value;
+	Assert(i >= 0 && i < tensor->nelements);
+	switch (tensor->type)
+	{
+		case TENSOR_BF16:
+			memcpy(&half, tensor->data + i * sizeof(half), sizeof(half));
+			return Bf16ToFloat(half);
+		case TENSOR_I8:
+			return (int8) tensor->data[i];
+		default:
+			Assert(tensor->type == TENSOR_F32);
+			memcpy(&value, tensor->data + i * sizeof(value), sizeof(value));
+			return value;
+	}
 }
 
 int64
@@ -242,6 +273,22 @@ CheckTensorsTile(const ModelFile *file, const char *data, int64 data_size)
 	pfree(places);
 }
 
+/* The bits of a number as those of the float32 that it is. */
+static inline uint32
+TensorBits(const Tensor *tensor, int64 i)
+{
+	uint32		bits;
+	Bf16		half;
+
+	if (tensor->type == TENSOR_BF16)
+	{
+		memcpy(&half, tensor->data + i * sizeof(half), sizeof(half));
+		return (uint32) half << 16;
+	}
+	memcpy(&bits, tensor->data + i * sizeof(bits), sizeof(bits));
+	return bits;
+}
+
 static void
 CheckTensorsFinite(const ModelFile *file)
 {
@@ -249,15 +296,14 @@ CheckTensorsFinite(const ModelFile *file)
 	{
 		const Tensor *tensor = &file->tensors[i];
 
-		if (tensor->type != TENSOR_F32)
+		if (tensor->type != TENSOR_F32 && tensor->type != TENSOR_BF16)
 			continue;
 		for (int64 k = 0; k < tensor->nelements; k++)
 		{
-			uint32		bits;
+			uint32		bits = TensorBits(tensor, k);
 
 			if (k % MTL_NUMBERS_PER_CHECK == 0)
 				CHECK_FOR_INTERRUPTS();
-			memcpy(&bits, tensor->data + k * sizeof(bits), sizeof(bits));
 			if ((bits & 0x7F800000) == 0x7F800000)
 				ereport(ERROR,
 						(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),

@@ -22,6 +22,8 @@
 typedef enum TensorType
 {
 	TENSOR_F32,
+	TENSOR_BF16,				/* see math/bf16.h */
+	TENSOR_I8,
 	TENSOR_I64,
 	TENSOR_U8
 } TensorType;
@@ -110,6 +112,9 @@ extern void ModelFileCheckAllUsed(const ModelFile *file);
  */
 extern char *ModelFileWrite(const char *contract, int ntensors, const Tensor *tensors, Size *size);
 
+/* "F32", ...: its dtype in the file. */
+extern const char *TensorTypeName(TensorType type);
+
 /* "[16, 8]", for messages. */
 extern char *TensorShapeText(int ndims, const int64 *dims);
 
@@ -120,7 +125,7 @@ TensorHasNumbers(const Tensor *tensor)
 	return tensor->data != NULL;
 }
 
-/* The number at position i. */
+/* The number at position i, of F32, BF16 or I8. */
 extern float TensorFloat(const Tensor *tensor, int64 i);
 extern int64 TensorInt(const Tensor *tensor, int64 i);
 

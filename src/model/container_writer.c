@@ -12,8 +12,6 @@
 #include "model/digest.h"
 #include "model/memory.h"
 
-static const char *const type_names[] = {"F32", "I64", "U8"};
-
 /* A tensor under its name in UTF-8. */
 typedef struct WrittenTensor
 {
@@ -53,7 +51,7 @@ AppendTensor(StringInfo header, const WrittenTensor *written, int64 begin)
 	appendStringInfoString(header, ", ");
 	escape_json(header, written->name);
 	appendStringInfo(header, ": {\"dtype\": \"%s\", \"shape\": %s, \"data_offsets\": [" INT64_FORMAT ", " INT64_FORMAT "]}",
-					 type_names[tensor->type], TensorShapeText(tensor->ndims, tensor->dims),
+					 TensorTypeName(tensor->type), TensorShapeText(tensor->ndims, tensor->dims),
 					 begin, begin + (int64) tensor->size);
 }
 

@@ -18,6 +18,13 @@
 #define DEFAULT_TOLERANCE 1e-6
 #define MAX_EXAMPLES 100000
 
+const char *const precision_names[] = {
+	[PRECISION_FLOAT32] = "float32",
+	[PRECISION_BF16] = "bf16",
+	[PRECISION_INT8] = "int8",
+	NULL
+};
+
 void
 CheckName(const char *name, const char *path)
 {
@@ -387,6 +394,7 @@ ContractParse(const Jsonb *jsonb)
 	JsonObject *object = JsonObjectOpen(JsonRoot(jsonb), "");
 
 	CheckFormat(object);
+	contract->precision = JsonGetChoice(object, "precision", precision_names, PRECISION_FLOAT32);
 	ParseFeatures(contract, object);
 	ParseTasks(contract, object);
 	ListOutputs(contract);

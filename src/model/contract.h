@@ -188,8 +188,20 @@ typedef struct RankFormula
 	double	   *weights;
 } RankFormula;
 
+/*
+ * What the weights of hidden layers are stored as and multiplied in; see
+ * docs/model-format.md, "Precision".
+ */
+typedef enum Precision
+{
+	PRECISION_FLOAT32,
+	PRECISION_BF16,
+	PRECISION_INT8
+} Precision;
+
 typedef struct Contract
 {
+	Precision	precision;
 	int			nfeatures;
 	Feature    *features;		/* in declared order */
 	int		   *input;			/* feature positions in the order of x */
@@ -232,6 +244,9 @@ extern void ContractForgetJson(Contract *contract);
  */
 extern RankFormula *RankFormulaParse(const Contract *contract, const JsonbValue *weights,
 									 const char *path, bool product);
+
+/* "float32", "bf16", "int8", and NULL. */
+extern const char *const precision_names[];
 
 /* The position of an output; error with the names that exist. */
 extern int	ContractOutput(const Contract *contract, const char *name);

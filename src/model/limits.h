@@ -19,6 +19,7 @@
 #define MTL_MAX_TASKS			1000
 #define MTL_MAX_OUTPUTS			1000
 #define MTL_MAX_WIDTH			65536	/* width, max_length, units, dims */
+#define MTL_MAX_COMPACT_INPUTS	65536	/* of a layer in bf16 or int8: so many products of int8 fit int32 */
 #define MTL_MAX_LAYERS			64	/* layers of an MLP, extraction levels */
 #define MTL_MAX_EXPERTS			1024	/* of one level */
 #define MTL_MAX_OPS				100000

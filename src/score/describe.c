@@ -146,6 +146,8 @@ AppendOperation(StringInfo text, const GraphOp *op)
 	appendStringInfoChar(text, ']');
 	if (op->kind == OP_LAYER)
 		appendStringInfo(text, ", \"activation\": \"%s\"", ActivationName(op->activation.kind));
+	if (op->kind == OP_LAYER && op->precision != PRECISION_FLOAT32)
+		appendStringInfo(text, ", \"precision\": \"%s\"", precision_names[op->precision]);
 	appendStringInfoChar(text, '}');
 }
 
@@ -178,14 +180,14 @@ AppendOutputs(StringInfo text, const Contract *contract)
 	appendStringInfoChar(text, ']');
 }
 
-/* Float weights, embedding tables included. */
+/* Weights, embedding tables included. */
 static int64
 CountParameters(const ModelFile *file)
 {
 	int64		parameters = 0;
 
 	for (int i = 0; i < file->ntensors; i++)
-		if (file->tensors[i].type == TENSOR_F32 &&
+		if (file->tensors[i].type != TENSOR_I64 && file->tensors[i].type != TENSOR_U8 &&
 			strncmp(file->tensors[i].name, "examples.", 9) != 0)
 			parameters += file->tensors[i].nelements;
 	return parameters;
@@ -205,6 +207,7 @@ mtl_describe(PG_FUNCTION_ARGS)
 	appendStringInfo(&text, "{\"digest\": \"%s\", \"size\": " UINT64_FORMAT, DigestHex(model->digest), model->file_size);
 	appendStringInfo(&text, ", \"tensors\": %d, \"parameters\": " INT64_FORMAT,
 					 file->ntensors, CountParameters(file));
+	appendStringInfo(&text, ", \"precision\": \"%s\"", precision_names[contract->precision]);
 	AppendOutputs(&text, contract);
 	AppendOperations(&text, graph);
 	appendStringInfoString(&text, ", \"contract\": ");

@@ -13,6 +13,7 @@
 #include "utils/memutils.h"
 #include "utils/tuplestore.h"
 
+#include "cache/replay.h"
 #include "compat.h"
 #include "model/examples.h"
 #include "score/model_argument.h"
@@ -50,45 +51,21 @@ CompareScore(ReturnSetInfo *result, const Contract *contract, int example, int o
 }
 
 static void
-ExampleErrorContext(void *example)
-{
-	errcontext("example %d of the model", *(int *) example);
-}
-
-static void
 ReplayExamples(ReturnSetInfo *result, const LoadedModel *model, const Examples *examples)
 {
 	const Contract *contract = model->contract;
-	Selection  *selection = ProgramSelect(model->program, contract->noutputs, model->output_ops);
-	float	   *floats = palloc0(sizeof(float) * Max(model->layout->nfloats, 1));
-	int32	   *ids = palloc0(sizeof(int32) * Max(model->layout->nids, 1));
-	const float **scores = palloc(sizeof(float *) * contract->noutputs);
-	void	   *scratch = palloc_extended(Max(SelectionScratchSize(selection, 1), 1), MCXT_ALLOC_HUGE);
-	MemoryContext row = AllocSetContextCreate(CurrentMemoryContext, "mtl_rank row", ALLOCSET_SMALL_SIZES);
-	ErrorContextCallback context;
-	int			example;
-
-	context.callback = ExampleErrorContext;
-	context.arg = &example;
-	context.previous = error_context_stack;
-	error_context_stack = &context;
+	Replay	   *replay = ReplayCreate(model);
 
 	for (int i = 0; i < examples->nrows; i++)
 	{
-		MemoryContext caller = MemoryContextSwitchTo(row);
+		const float *scores = ReplayExample(replay, i + 1, examples->rows[i]);
 
 		CHECK_FOR_INTERRUPTS();
-		example = i + 1;
-		EncodeJsonb(model->encoder, examples->rows[i], floats, ids);
-		ProgramRun(model->program, selection, 1, floats, ids, NULL, scratch, scores);
 		for (int k = 0; k < contract->noutputs; k++)
-			CompareScore(result, contract, example, k,
+			CompareScore(result, contract, i + 1, k,
 						 TensorFloat(examples->scores, (int64) i * contract->noutputs + k),
-						 scores[k][0]);
-		MemoryContextSwitchTo(caller);
-		MemoryContextReset(row);
+						 scores[k]);
 	}
-	error_context_stack = context.previous;
 }
 
 /* mtl_verify(model) */

@@ -129,6 +129,13 @@ ReadStart(TrainCall *call)
 	MtlModelCheck(call->start);
 	call->start_file = ModelFileRead(call->start->file, call->start->file_size);
 	call->start_contract = ContractParse(call->start_file->contract);
+	if (call->start_contract->precision != PRECISION_FLOAT32)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("training cannot start from a model of precision \"%s\"",
+						precision_names[call->start_contract->precision]),
+				 errhint("Start from the model of precision \"%s\" that it was made of.",
+						 precision_names[PRECISION_FLOAT32])));
 }
 
 /* ------------------------------------------------------------ preparation */

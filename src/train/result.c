@@ -17,6 +17,7 @@
 #include "utils/memutils.h"
 
 #include "cache/loaded_model.h"
+#include "cache/replay.h"
 #include "model/memory.h"
 #include "train/result.h"
 
@@ -164,12 +165,8 @@ ScoreExamples(const char *bytes, Size size, const char *rows_text, int nrows)
 {
 	uint8		digest[MTL_DIGEST_SIZE] = {0};
 	LoadedModel *model = LoadedModelCreate(bytes, size, digest);
+	Replay	   *replay = ReplayCreate(model);
 	int			noutputs = model->contract->noutputs;
-	Selection  *selection = ProgramSelect(model->program, noutputs, model->output_ops);
-	float	   *floats = palloc0(sizeof(float) * Max(model->layout->nfloats, 1));
-	int32	   *ids = palloc0(sizeof(int32) * Max(model->layout->nids, 1));
-	const float **scores = palloc(sizeof(float *) * noutputs);
-	void	   *scratch = palloc_extended(Max(SelectionScratchSize(selection, 1), 1), MCXT_ALLOC_HUGE);
 	float	   *result = palloc(sizeof(float) * nrows * noutputs);
 	Jsonb	   *rows = JsonbFromText(rows_text);
 
@@ -178,10 +175,8 @@ ScoreExamples(const char *bytes, Size size, const char *rows_text, int nrows)
 		JsonbValue *row = getIthJsonbValueFromContainer(&rows->root, i);
 
 		CHECK_FOR_INTERRUPTS();
-		EncodeJsonb(model->encoder, JsonbValueToJsonb(row), floats, ids);
-		ProgramRun(model->program, selection, 1, floats, ids, NULL, scratch, scores);
-		for (int k = 0; k < noutputs; k++)
-			result[(Size) i * noutputs + k] = scores[k][0];
+		memcpy(result + (Size) i * noutputs, ReplayExample(replay, i + 1, JsonbValueToJsonb(row)),
+			   sizeof(float) * noutputs);
 	}
 	MemoryContextDelete(model->context);
 	return result;

@@ -362,6 +362,9 @@ FLOATS = np.array([np.nan, np.inf, -np.inf, 3.4028235e38, -3.4028235e38, 1e-45, 
                   "<f4")
 NANS = [b"\x01\x00\x80\x7f", b"\xff\xff\xff\xff", b"\x00\x00\xc0\xff"]
 INTEGERS = [-1, 0, 1, 2, 2**31 - 1, 2**31, 2**32, 2**53, 2**63 - 1, -2**63, -2**31]
+SIZES = {"F32": 4, "BF16": 2, "I8": 1, "I64": 8, "F64": 8, "U8": 1}
+# As bits of bf16: zeros, the least and the largest, ones, around 2^-56, infinities, NaN; the lower byte is one of int8.
+HALVES = [0x0000, 0x8000, 0x0001, 0x807F, 0x0080, 0x7F7F, 0xFF7F, 0x3F80, 0xBF81, 0x237F, 0x2380, 0xA381, 0x4B80, 0x7F80, 0xFF80, 0x7FC0]
 BAD_TEXT = [b"\xff", b"\xc0\x80", b"\xed\xa0\x80", b"\xf4\x90\x80\x80", b"\xe2\x82", b"\0", b"\x80", b"\xf8\x88\x80\x80\x80"]
 EXAMPLE_ROWS = [b"", b"[]", b"{}", b"null", b"0", b"[{}]", b"[[]]", b"[1]", b"[null]", b"[{}, {}, {}]", b"[{}, {}]", b'"x"', b"[{},",
                 b"[" * 5000, b'[{"a": ' * 200, b"\xff", b"[{}]\0", b'[{"a": NaN}]']
@@ -373,7 +376,7 @@ def pick_tensor(d, mutant):
 
 def change_numbers(d, mutant, other):
     tensor = mutant.tensors.get(pick_tensor(d, mutant))
-    size = {"F32": 4, "I64": 8, "U8": 1}.get(tensor.dtype, 4) if tensor else 0
+    size = SIZES.get(tensor.dtype, 4) if tensor else 0
     if not tensor or len(tensor.data) < size:
         return
     data = bytearray(tensor.data)
@@ -383,6 +386,8 @@ def change_numbers(d, mutant, other):
         if tensor.dtype == "I64":
             near = int.from_bytes(data[twin:twin + 8], "little", signed=True) + d.pick([-1, 0, 1])
             data[place:place + 8] = struct.pack("<q", min(max(d.pick([near, near, d.pick(INTEGERS)]), -2**63), 2**63 - 1))
+        elif tensor.dtype in ("BF16", "I8"):
+            data[place:place + size] = struct.pack("<H", d.pick(HALVES))[:size]
         elif tensor.dtype == "U8":
             text = d.pick(BAD_TEXT) if d.chance(0.5) else bytes(data[twin:twin + 1])
             data[place:place + len(text)] = text
@@ -429,9 +434,14 @@ def change_shape(d, mutant, other):
 def change_type(d, mutant, other):
     tensor = mutant.tensors.get(pick_tensor(d, mutant))
     if tensor:
-        tensor.dtype = d.pick(["F32", "I64", "U8", "F64", "BF16", "f32", ""])
+        tensor.dtype = d.pick(["F32", "I64", "U8", "F64", "BF16", "I8", "f32", ""])
         if d.chance(0.7):
-            tensor.shape = [len(tensor.data) // {"I64": 8, "F32": 4, "F64": 8}.get(tensor.dtype, 1)]
+            tensor.shape = [len(tensor.data) // SIZES.get(tensor.dtype, 1)]
+
+
+def change_precision(d, mutant, other):
+    if isinstance(mutant.contract, dict):
+        mutant.contract["precision"] = d.pick(["float32", "bf16", "int8", "int8", "int4", "", None, 8, ["bf16"]])
 
 
 def resize(d, mutant, other):
@@ -491,5 +501,5 @@ def change_examples(d, mutant, other):
 
 
 TENSORS = [change_numbers, change_numbers, change_numbers, change_numbers, fill_numbers, fill_numbers, reorder_numbers, change_shape,
-           change_shape, change_type, resize, resize, remove_tensor, rename_tensor, exchange_tensors, graft_tensor, change_order,
+           change_shape, change_type, change_precision, resize, resize, remove_tensor, rename_tensor, exchange_tensors, graft_tensor, change_order,
            change_examples]

@@ -44,7 +44,7 @@ CREATE CAST (path AS real[]) WITH FUNCTION odd_cast(path);
 -- Errors are expected, but not any: never one that only the extension's author should see, nor a lack of memory.
 CREATE FUNCTION fuzz_expected(step text, state text) RETURNS bool IMMUTABLE
 	RETURN state ~ '^(00|22|0A|54)'
-		OR (step IN ('score', 'task', 'rank', 'gates', 'verify') AND state = '42804')				-- datatype_mismatch
+		OR (step IN ('score', 'task', 'rank', 'gates', 'verify', 'quantize') AND state = '42804')				-- datatype_mismatch
 		OR (step = 'row' AND state IN ('42804', '42703', '42702', '42P18', '42846'));
 
 -- An address sanitizer makes everything slower, and keeps what was freed.
@@ -53,7 +53,7 @@ CREATE FUNCTION fuzz_sanitized() RETURNS bool
 
 CREATE PROCEDURE fuzz_models() LANGUAGE plpgsql AS $$
 DECLARE
-	steps text[] := '{cast,bytes,text,tasks,features,describe,graph,score,task,rank,gates,verify}';
+	steps text[] := '{cast,bytes,text,tasks,features,describe,graph,score,task,rank,gates,verify,quantize}';
 	step text;
 	input record;
 	model mtl_model;
@@ -109,6 +109,14 @@ BEGIN
 						PERFORM count(weight) FROM mtl_gates(model, input.features);
 					WHEN 'verify' THEN
 						PERFORM count(*) FROM mtl_verify(model);
+					WHEN 'quantize' THEN
+						again := mtl_quantize(model, (ARRAY['bf16', 'int8'])[1 + abs(input.number) % 2]);
+						ASSERT again::bytea::mtl_model::bytea = again::bytea, 'a quantized model is not what it was written as';
+						ASSERT mtl_tasks(again) = tasks, 'other tasks';
+						-- scores of examples must be what they were when it was made
+						PERFORM count(*) FROM mtl_verify(again);
+						scores := mtl_score(again, input.features);
+						ASSERT NOT scores && '{NaN,Infinity,-Infinity}', 'a score is not finite';
 				END CASE;
 			EXCEPTION WHEN query_canceled OR assert_failure OR OTHERS THEN
 				GET STACKED DIAGNOSTICS state = RETURNED_SQLSTATE, message = MESSAGE_TEXT;

@@ -1,6 +1,7 @@
 #!/usr/bin/python3
-"""Compares the scores of all kernels, for all sizes of batches and any choice of outputs, bit by bit; and the quick
-functions that they use with the exact ones. Brings training to a limit that no query of a test reaches.
+"""Compares the scores of all kernels, for all sizes of batches, any choice of outputs and all precisions, bit by bit; the
+kernels of bf16 and int8 over extreme numbers; and the quick functions that they use with the exact ones. Brings training
+to a limit that no query of a test reaches.
 
 usage: check.py MODULE.so DIR [--models N]
 
@@ -31,11 +32,17 @@ SET client_min_messages = warning;
 CREATE EXTENSION IF NOT EXISTS mtl_rank;
 CREATE FUNCTION pg_temp.kernels() RETURNS text[] LANGUAGE c AS '{module}', 'engine_kernels';
 CREATE FUNCTION pg_temp.differences(bytea, jsonb[], int[]) RETURNS text LANGUAGE c AS '{module}', 'engine_differences';
+CREATE FUNCTION pg_temp.compact_differences(int) RETURNS text LANGUAGE c AS '{module}', 'compact_differences';
 CREATE FUNCTION pg_temp.quick_errors() RETURNS float8[] LANGUAGE c AS '{module}', 'quick_errors';
 CREATE TEMP TABLE engine_models (name text, file bytea, features jsonb[]);
 COPY engine_models FROM STDIN;
 {models}
 \.
+
+-- in other precisions, those with layers of any width
+INSERT INTO engine_models
+    SELECT name || ', ' || p, mtl_quantize(file::mtl_model, p)::bytea, features
+    FROM engine_models, unnest('{bf16,int8}'::text[]) p WHERE name LIKE 'wide %';
 CREATE TEMP TABLE results AS SELECT name, pg_temp.differences(file, features, '{batches}') AS differences FROM engine_models;
 SELECT name || ': ' || differences FROM results WHERE differences <> '' LIMIT 20;
 SELECT format('%s models, kernels %s, batches {batches}: %s models with differences', count(*), pg_temp.kernels(),
@@ -43,6 +50,14 @@ SELECT format('%s models, kernels %s, batches {batches}: %s models with differen
 SELECT count(*) = 0 OR bool_or(differences <> '') AS failed FROM results \gset
 \if :failed
 DO $$ BEGIN RAISE EXCEPTION 'scores differ'; END $$;
+\endif
+
+-- bf16 and int8 over numbers that models hardly have
+CREATE TEMP TABLE compact AS SELECT pg_temp.compact_differences(5000) AS result;
+SELECT result FROM compact;
+SELECT count(*) <> 1 OR bool_or(result !~ 'bf16:.* 0 differences;.* int8:.* 0 differences$') AS failed FROM compact \gset
+\if :failed
+DO $$ BEGIN RAISE EXCEPTION 'kernels differ'; END $$;
 \endif
 
 -- what math/quick_functions.h says

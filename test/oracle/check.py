@@ -6,7 +6,8 @@ usage: check.py DIR
 DIR is what generate.py wrote. The server is the one that psql connects to (PGHOST, PGDATABASE, ...); $PSQL names
 another psql. Everything happens in temporary tables of one session. What is compared:
 
-* mtl_score(model, jsonb): within 2e-6 of the oracle (regressions: times max(1, |score|));
+* mtl_score(model, jsonb): within 2e-6 of the oracle (regressions: times max(1, |score|)), or within 0.05 for the few rows of models in
+  bf16 and int8 in which a number lies so near the middle of two that it may be rounded to either;
 * mtl_score(model, float8[]): the same bits as from jsonb, for the rows that have an array form;
 * mtl_score(model, jsonb, output): the same bits as that element of the array, for every output;
 * mtl_rank(model, jsonb): what the oracle's formula makes of scores within their bounds;
@@ -23,6 +24,8 @@ import subprocess
 import sys
 
 TOLERANCE = 2e-6
+NEAR_TIE = 0.05     # where a rounding to bf16 or int8 may have gone the other way, see precision.py
+MOST_NEAR_TIES = 0.4    # of the rows of models in bf16 or int8
 SHOWN = 50          # failures that are printed in full
 
 SETUP = r"""
@@ -158,13 +161,13 @@ def run_server(text):
 
 # ---------------------------------------------------------------- comparison
 
-def bound(kind, score):
-    return TOLERANCE * (max(1, abs(score)) if kind == "regression" else 1)
+def bound(kind, score, near_tie=False):
+    return (NEAR_TIE if near_tie else TOLERANCE) * (max(1, abs(score)) if kind == "regression" else 1)
 
 
-def rank_bounds(formula, outputs, kinds, scores):
+def rank_bounds(formula, outputs, kinds, scores, near_tie=False):
     """The least and the largest value of the formula for scores within their bounds, and float4's rounding on top."""
-    parts = {name: (s - bound(k, s), s + bound(k, s)) for name, k, s in zip(outputs, kinds, scores)}
+    parts = {name: (s - bound(k, s, near_tie), s + bound(k, s, near_tie)) for name, k, s in zip(outputs, kinds, scores)}
     low, high = (0, 0) if formula["form"] == "sum" else (1, 1)
     size = 0
     for name, w in formula["weights"].items():
@@ -219,7 +222,7 @@ class Comparison:
                     continue
                 self.compared[kind, self.models[model]["architecture"]] += 1
                 if kind == "jsonb":
-                    self.against_oracle(model, row, scores, expected["scores"])
+                    self.against_oracle(model, row, scores, expected)
                 elif kind == "rank":
                     self.against_formula(model, row, scores[0], expected)
                 elif jsonb is not None and len(jsonb) == len(outputs):
@@ -229,15 +232,17 @@ class Comparison:
 
     def against_oracle(self, model, row, scores, expected):
         m = self.models[model]
+        near_tie, expected = expected.get("near_tie", False), expected["scores"]
         if len(scores) != len(expected):
             self.fail("jsonb", model, row, "%d outputs, the oracle has %d" % (len(scores), len(expected)))
             return
         for name, kind, ours, theirs in zip(m["outputs"], m["kinds"], scores, expected):
             difference = abs(float(ours) - theirs) if ours is not None else float("nan")
-            share = difference / bound(kind, theirs)
+            share = difference / bound(kind, theirs, near_tie)
             if not share <= 1:
                 self.fail("jsonb", model, row, "%s is %s, the oracle says %.9g (difference %.3g)" % (name, ours, theirs, difference))
-            self.worst[m["architecture"]] = max(self.worst[m["architecture"]], share)
+            if not near_tie:
+                self.worst[m["architecture"]] = max(self.worst[m["architecture"]], share)
 
     def against_jsonb(self, kind, model, row, names, scores, jsonb):
         # The shortest decimal form of a float4 is another one for other bits.
@@ -249,7 +254,7 @@ class Comparison:
 
     def against_formula(self, model, row, rank, expected):
         m = self.models[model]
-        low, high = rank_bounds(m["rank"], m["outputs"], m["kinds"], expected["scores"])
+        low, high = rank_bounds(m["rank"], m["outputs"], m["kinds"], expected["scores"], expected.get("near_tie", False))
         if rank is None or not low <= float(rank) <= high:
             self.fail("rank", model, row, "%s, the oracle says %.9g (%.9g to %.9g)" % (rank, expected["rank"], low, high))
 
@@ -281,6 +286,11 @@ def main():
     if comparison.failures:
         sys.exit("%d differences from the oracle (%d shown)" % (len(comparison.failures), min(SHOWN, len(comparison.failures))))
     print("every score within %g of the oracle" % TOLERANCE)
+    compact = {m["number"] for m in models if m["precision"] != "float32"}
+    near_ties = [r["near_tie"] for r in rows if r["model"] in compact]
+    print("of %d rows in bf16 and int8, %d within %g" % (len(near_ties), sum(near_ties), NEAR_TIE))
+    if sum(near_ties) > MOST_NEAR_TIES * len(near_ties):
+        sys.exit("too many roundings are left open")
 
 
 if __name__ == "__main__":

@@ -41,6 +41,7 @@ SWITCHES = {
     "tower": ["logit_bias", "no logit_bias", "of a task", "none given"],
     "task": ["binary sigmoid", "binary softmax", "regression", "multiclass num_classes", "multiclass classes", "product",
              "product of three", "product of a product", "product with a regression", "hidden", "hidden factor"],
+    "precision": ["float32", "float32 written", "bf16", "int8", "bf16 batch_norm", "int8 batch_norm", "bf16 table", "int8 table"],
     "contract": ["input", "context", "rank sum", "rank product", "no rank", "provenance", "examples"],
     "feature": ["dense", "sparse", "sequence", "shared table", "table of another name", "shared vocabulary"],
     "dense": ["width 1", "width above 1", "columns", "embedding_dim", "embedding_bias", "missing error", "missing number",
@@ -88,8 +89,17 @@ class Walk:
         self.tasks()
         self.features()
         self.note("contract", "rank " + contract["rank"]["form"] if get(contract, "rank") else "no rank")
+        self.precision(get(contract, "precision", "float32"))
         for key in ("input", "context", "provenance", "examples"):
             self.note("contract", key, get(contract, key))
+
+    def precision(self, precision):
+        compact = [n[:-len(".weight")] for n, t in self.tensors.items() if t.dtype.str in ("<u2", "|i1") and not n.startswith("embedding.")]
+        self.note("precision", precision, precision == "float32" or compact)
+        self.note("precision", "float32 written", get(self.contract, "precision") == "float32")
+        if precision != "float32":
+            self.note("precision", precision + " batch_norm", any(p + ".norm.running_var" in self.tensors for p in compact))
+            self.note("precision", precision + " table", any(n.startswith("embedding.") for n in self.tensors))
 
     def note(self, switch, value, condition=True):
         if condition:

@@ -5,7 +5,8 @@ import json
 
 import numpy as np
 
-DTYPES = {"F32": np.dtype("<f4"), "I64": np.dtype("<i8"), "U8": np.dtype("u1")}
+# BF16 has no type of numpy's: its bits.
+DTYPES = {"F32": np.dtype("<f4"), "BF16": np.dtype("<u2"), "I8": np.dtype("i1"), "I64": np.dtype("<i8"), "U8": np.dtype("u1")}
 NAMES = {dtype: name for name, dtype in DTYPES.items()}
 
 

@@ -13,6 +13,7 @@ import math
 
 import numpy as np
 
+import precision
 from oracle_features import REAL, Features, RowError, get, softmax
 
 
@@ -30,6 +31,8 @@ class Model(Features):
         super().__init__(contract, tensors)
         self.architecture = contract["architecture"]
         self.tasks = contract["tasks"]
+        self.precision = get(contract, "precision", "float32")
+        self.near_tie = False       # a rounding in a layer could have gone the other way; the reader sets it back
         # Everywhere in the architectures "task" means any task but a product.
         self.network_tasks = [t["name"] for t in self.tasks if t["type"] != "product"]
 
@@ -101,11 +104,39 @@ class Model(Features):
             return self.activate(prefix, activation, self.normalize(prefix, normalization, y))
         return self.normalize(prefix, normalization, self.activate(prefix, activation, y))
 
+    def compact_layer(self, prefix, units, x, bias, normalization, activation):
+        """A layer of bf16 or int8. Its sums get one scale and one bias, which a batch norm before the activation is part of."""
+        shape = (units, len(x))
+        self.tensor(prefix + ".weight", shape)
+        weights = self.tensors[prefix + ".weight"]
+        x = x.astype("f4")
+        scale, shift = np.ones(units, REAL), np.zeros(units, REAL)
+        if self.precision == "bf16":
+            self.near_tie |= precision.bf16_near_tie(x.astype(REAL))
+            sums, row_scale = precision.bf16_sums(weights, x), np.float32(1)
+        else:
+            self.near_tie |= precision.int8_near_tie(x.astype(REAL))
+            sums, row_scale = precision.int8_sums(weights, x)
+            scale = self.tensor(prefix + ".weight_scale", (units,))
+        if bias:
+            shift = self.tensor(prefix + ".bias", (units,))
+        before = get(normalization, "position", "before_activation") == "before_activation" if normalization else False
+        if before and normalization["type"] == "batch_norm":
+            unit = self.normalize(prefix, normalization, np.ones(units, REAL)) - self.normalize(prefix, normalization, np.zeros(units, REAL))
+            scale, shift = scale * unit, self.normalize(prefix, normalization, shift)
+        factors = scale.astype("f4") * row_scale
+        y = (sums.astype(REAL) * factors + shift.astype("f4")).astype("f4").astype(REAL)
+        if before and normalization["type"] == "layer_norm":
+            y = self.normalize(prefix, normalization, y)
+        y = self.activate(prefix, activation, y)
+        return y if before or normalization is None else self.normalize(prefix, normalization, y)
+
     def mlp_layer(self, prefix, spec, l, x):
         activation, normalization, bias = (
             value[l] if isinstance(value, list) else value
             for value in (get(spec, "activation", "relu"), get(spec, "normalization"), get(spec, "bias", True)))
-        return self.layer("%s.%d" % (prefix, l), spec["hidden_units"][l], x, bias, normalization, activation)
+        layer = self.layer if self.precision == "float32" else self.compact_layer
+        return layer("%s.%d" % (prefix, l), spec["hidden_units"][l], x, bias, normalization, activation)
 
     def mlp(self, prefix, spec, x):
         for l in range(len(get(spec, "hidden_units", []))):

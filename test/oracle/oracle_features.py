@@ -5,6 +5,7 @@ import math
 import numpy as np
 
 from farmhash import fingerprint64
+from precision import bf16_values
 
 REAL = np.float64
 
@@ -104,7 +105,7 @@ class Features:
         t = self.tensors[name]
         if t.shape not in shapes:
             raise ValueError("%s has shape %s, not %s" % (name, t.shape, " or ".join(map(str, shapes))))
-        return t.astype(REAL)
+        return bf16_values(t).astype(REAL) if t.dtype == np.dtype("<u2") else t.astype(REAL)
 
     def feature_vectors(self, row):
         order = get(self.contract, "input", list(self.features))

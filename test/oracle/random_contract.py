@@ -32,6 +32,9 @@ def random_contract(d, variant):
         contract["context"] = [f["name"] for f in features if d.chance(0.5)]
     if d.chance(0.4):
         contract["rank"] = random_rank(d, tasks)
+    precision = d.pick([None, None, "float32", "bf16", "int8"])
+    if precision:
+        contract["precision"] = precision
     if d.chance(0.3):
         contract["provenance"] = {"library": "none", "format": 2, "nested": {"a": [1, None, "ü"]}}
     return contract, plan

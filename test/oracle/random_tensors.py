@@ -3,6 +3,7 @@
 import numpy as np
 
 from model_file import vocabulary_tensors
+from precision import bf16_bits, rounded_to_int8
 
 
 class TensorMaker:
@@ -12,6 +13,7 @@ class TensorMaker:
         self.contract = contract
         self.plan = plan
         self.tensors = {}
+        self.hidden = set()         # weights of layers of MLPs
 
     def make(self):
         x = self.features()
@@ -20,7 +22,17 @@ class TensorMaker:
         for task in tasks:
             # Asymmetric sharing and dbmtl give the towers inputs of different sizes.
             self.tower(task, read[task["name"]] if isinstance(read, dict) else read)
+        precision = self.contract.get("precision") or "float32"
+        if precision != "float32":
+            self.quantize(precision)
         return self.tensors
+
+    def quantize(self, precision):
+        for name, tensor in list(self.tensors.items()):
+            if name in self.hidden and precision == "int8":
+                self.tensors[name], self.tensors[name + "_scale"] = rounded_to_int8(tensor)
+            elif name in self.hidden or name.startswith("embedding."):
+                self.tensors[name] = bf16_bits(tensor)
 
     def shrink(self, task, factor):
         """Makes the output of a regression smaller; a power of two changes no digit."""
@@ -89,6 +101,7 @@ class TensorMaker:
     def mlp(self, prefix, spec, inputs):
         of_layer = lambda value, l: value[l] if isinstance(value, list) else value
         for l, units in enumerate(spec.get("hidden_units") or []):
+            self.hidden.add("%s.%d.weight" % (prefix, l))
             inputs = self.layer("%s.%d" % (prefix, l), units, inputs, of_layer(spec.get("bias"), l) is not False,
                                 of_layer(spec.get("normalization"), l), of_layer(spec.get("activation") or "relu", l))
         return inputs

@@ -6,6 +6,7 @@ import unittest
 
 import numpy as np
 
+import precision
 from oracle import Model
 from oracle_features import RowError
 
@@ -33,6 +34,50 @@ def sums(*tasks, n):
     """Towers that add up their n inputs."""
     return {k: v for t in tasks for k, v in (("task.%s.tower.logit.weight" % t, np.ones((1, n), "f4")),
                                              ("task.%s.tower.logit.bias" % t, f32(0)))}
+
+
+class PrecisionTest(unittest.TestCase):
+    def test_bf16_rounds_to_even(self):
+        bits = precision.bf16_bits(f32(1, 1 + 2**-8, 1 + 3 * 2**-8, 1 + 2**-8 + 2**-20, -2.5, 0, 2.0**-126))
+        self.assertEqual([hex(b) for b in bits], ["0x3f80", "0x3f80", "0x3f82", "0x3f81", "0xc020", "0x0", "0x80"])
+
+    def test_bf16_sums_take_the_later_of_two_first(self):
+        # 2^24 + 1 is 2^24 in float32, 2^24 + 2 is not rounded
+        weights = precision.bf16_bits(f32([1, 1, 1, 1]).reshape(1, 4))
+        self.assertEqual(precision.bf16_sums(weights, f32(2**24, 1, 1, 0))[0], 2**24)
+        self.assertEqual(precision.bf16_sums(weights, f32(1, 1, 2**24, 0))[0], 2**24 + 2)
+        self.assertEqual(precision.bf16_sums(weights[:, :3], f32(1, 2**24, 1))[0], 2**24)
+
+    def test_bf16_of_little_is_zero(self):
+        weights = precision.bf16_bits(f32([2.0**100, 2.0**100]).reshape(1, 2))
+        self.assertEqual(precision.bf16_sums(weights, f32(2.0**-56, 0))[0], 2.0**44)
+        self.assertEqual(precision.bf16_sums(weights, f32(2.0**-57, 2.0**-56 * 0.999))[0], 2.0**44)
+        self.assertEqual(precision.bf16_sums(weights, f32(2.0**-57, 2.0**-56 * 0.99))[0], 0)
+
+    def test_int8_rows(self):
+        q, scale, zero = precision.int8_row(f32(-1, 0, 0.5, 1.55))
+        self.assertEqual((list(q), round(float(scale), 9), zero), ([0, 100, 150, 255], 0.01, 100))
+        q, scale, zero = precision.int8_row(f32(0, 510, 2, 3, 5))
+        self.assertEqual((list(q), scale, zero), ([0, 255, 1, 2, 2], 2, 0))
+        self.assertEqual([list(precision.int8_row(f32(*x))[0]) for x in ((0, 0), (2.0**-101, 0))], [[0, 0], [0, 0]])
+
+    def test_int8_weights(self):
+        weights, scales = precision.rounded_to_int8(f32(-254, 1, 3, 100, 0, 0, 0, 0).reshape(2, 4))
+        self.assertEqual((weights.tolist(), list(scales)), ([[-127, 0, 2, 50], [0, 0, 0, 0]], [2, 0]))
+
+    def test_layer(self):
+        tensors = {"p.0.weight": np.array([[1, -2], [127, 0]], "i1"), "p.0.weight_scale": f32(0.5, 2), "p.0.bias": f32(10, 0.25),
+                   "p.0.norm.running_mean": f32(10, 0), "p.0.norm.running_var": f32(4, 1)}
+        m = model(tensors=tensors, precision="int8")
+        y = m.mlp_layer("p", {"hidden_units": [2], "activation": "linear", "normalization": {
+            "type": "batch_norm", "epsilon": 0, "scale": False, "center": False}}, 0, np.array([255, 51], "f8"))
+        self.assertEqual(list(y), [(153 * 0.5 + 10 - 10) / 2, 127 * 255 * 2 + 0.25])
+
+    def test_near_ties(self):
+        self.assertFalse(precision.bf16_near_tie(np.array([1, 1 + 2**-7, 1 + 2**-8 + 1e-5])))
+        self.assertTrue(precision.bf16_near_tie(np.array([1, 1 + 2**-8 + 1e-8])))
+        self.assertFalse(precision.int8_near_tie(np.array([0, 255, 3.4])))
+        self.assertTrue(precision.int8_near_tie(np.array([0, 255, 3.50001])))
 
 
 class LayerTest(unittest.TestCase):

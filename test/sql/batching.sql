@@ -495,5 +495,10 @@ SELECT expression, cost_of(expression) FROM (VALUES
 	('mtl_score((SELECT model FROM batching.models), many)'), ('mtl_score(''unknown'', many)'), ('mtl_score(''costly@77'', many)'),
 	('mtl_score(''costly@x'', many)')) v (expression);
 SELECT cost_of(format('mtl_score(%L::mtl_model, many)', model)) FROM models;
+-- a half and a third of what takes long
+SET client_min_messages = warning;
+SELECT mtl_register('costly', mtl_quantize('costly', p), activate => false) AS version, p FROM unnest('{bf16,int8}'::text[]) p;
+RESET client_min_messages;
+SELECT version, cost_of(format('mtl_score(''costly@%s'', ARRAY[a])', version)) FROM generate_series(1, 3) version;
 -- a cheap condition comes first, whatever the order of writing
 SELECT plan('SELECT FROM many m WHERE mtl_score(''batching'', m, ''p'') > 0.5 AND a > 1');

@@ -97,6 +97,8 @@ SELECT results_eq(
 		('mtl_ndcg_add(internal,boolean,double precision,integer,anyelement)', 'i', false, 's', false, 'c'),
 		('mtl_ndcg_add(internal,double precision,double precision,integer,anyelement)', 'i', false, 's', false, 'c'),
 		('mtl_ndcg_result(internal)', 'i', false, 's', false, 'c'),
+		('mtl_quantize(mtl_model,text)', 'i', true, 's', true, 'c'),
+		('mtl_quantize(text,text)', 's', true, 's', true, 'c'),
 		('mtl_rank(mtl_model,"any")', 'i', true, 's', true, 'c'),
 		('mtl_rank(mtl_model,"any",jsonb)', 'i', true, 's', true, 'c'),
 		('mtl_rank(text,"any")', 's', true, 's', true, 'c'),

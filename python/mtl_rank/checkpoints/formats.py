@@ -8,6 +8,7 @@ from typing import Any, Dict, Mapping, Union
 import numpy as np
 
 from .. import container
+from ..bf16 import from_bf16
 from ..errors import ModelError
 from . import keras_file, npz_file, numpy_pickle, torch_file, zip_file
 from .budget import Budget
@@ -23,7 +24,7 @@ _PARALLEL_PREFIX = "module."        # of torch.nn.DataParallel
 
 
 _SAFETENSORS_DTYPES = {
-    **container.DTYPES, "F64": np.dtype("<f8"), "F16": np.dtype("<f2"), "BF16": np.dtype("<u2"), "I32": np.dtype("<i4"),
+    **container.DTYPES, "F64": np.dtype("<f8"), "F16": np.dtype("<f2"), "I32": np.dtype("<i4"),
     "I16": np.dtype("<i2"), "I8": np.dtype("i1"), "BOOL": np.dtype("?"),
 }
 
@@ -85,8 +86,7 @@ def _safetensors(data: bytes, what: str) -> Dict[str, np.ndarray]:
 
 
 def _widened(array: np.ndarray, entry: Mapping[str, Any]) -> np.ndarray:
-    """bfloat16, which numpy lacks, is the upper half of a float32."""
-    return (array.astype("<u4") << 16).view("<f4") if entry["dtype"] == "BF16" else array
+    return from_bf16(array) if entry["dtype"] == "BF16" else array
 
 
 # ---------------------------------------------------------------- names and arrays

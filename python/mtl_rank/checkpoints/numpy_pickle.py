@@ -11,6 +11,7 @@ from typing import Any, Dict, List, Optional, Tuple
 
 import numpy as np
 
+from ..bf16 import from_bf16
 from . import pickles
 from .arrays import array_of
 from .budget import Budget
@@ -148,7 +149,7 @@ def _paddle(content: Dict[Any, Any], what: str) -> Dict[Any, Any]:
         raise CheckpointError(f'{what}: "{PADDLE_SLICES}" is no dict')
     for name, information in slices.items():
         content[name] = _joined(content, name, information, what)
-    return {name: _from_bfloat16(value) if isinstance(value, np.ndarray) and value.dtype == "u2" else value
+    return {name: from_bf16(value) if isinstance(value, np.ndarray) and value.dtype == "u2" else value
             for name, value in content.items()}
 
 
@@ -166,7 +167,3 @@ def _joined(content: Dict[Any, Any], name: Any, information: Any, what: str) -> 
         arrays.append(array)
     whole = np.concatenate(arrays)
     return array_of(whole.tobytes(), whole.dtype, shape, "C", f'{what}: parameter "{name}"')
-
-
-def _from_bfloat16(bits: np.ndarray) -> np.ndarray:
-    return (bits.astype("<u4") << 16).view("<f4")

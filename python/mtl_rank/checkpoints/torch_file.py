@@ -12,6 +12,7 @@ from typing import Any, BinaryIO, Callable, Dict, List, Tuple
 
 import numpy as np
 
+from ..bf16 import from_bf16
 from . import pickles
 from .arrays import array_of, is_shape
 from .budget import Budget
@@ -128,7 +129,7 @@ def _numbers(data: bytes, storage: _Storage, what: str) -> np.ndarray:
                               f"expected {storage.numel} numbers of type {storage.type.name}")
     dtype = _DTYPES[storage.type.name]
     if dtype == _BFLOAT16:
-        return (np.frombuffer(data, "<u2").astype("<u4") << 16).view("<f4")
+        return from_bf16(np.frombuffer(data, "<u2"))
     return np.frombuffer(data, dtype)
 
 
