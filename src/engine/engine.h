@@ -73,6 +73,12 @@ extern void ProgramRun(const Program *program, const Selection *selection, int n
 					   void *scratch, const float **results);
 
 /*
+ * Has the CPU fetch what a run over an encoded row will look up, when it comes to it after
+ * more rows have been encoded.
+ */
+extern void ProgramPrefetch(const Program *program, const int32 *ids);
+
+/*
  * How many features a share can have where some, true in context by declared order, are
  * those of a context: layers that read the features take them in an order of their own,
  * those that the contract declares as context first.  0: nothing to share.

@@ -206,13 +206,11 @@ MultiplyDense(const Run *run, const CompiledField *field, Vectors floats,
 }
 
 /*
- * Has the CPU fetch what the sparse features of row r look up.
+ * Has the CPU fetch what sparse features look up.
  */
 static void
-PrefetchSparse(const Run *run, const CompiledInput *input, const Gathering *gathering, int r)
+PrefetchSparse(const CompiledInput *input, const Gathering *gathering, const int32 *ids)
 {
-	const int32 *ids = run->ids + (Size) r * input->nids;
-
 	for (int i = 0; i < gathering->nsparse; i++)
 	{
 		const CompiledField *field = &input->fields[gathering->sparse[i].field];
@@ -249,13 +247,13 @@ static void
 GatherSparse(const Run *run, const CompiledInput *input, const Gathering *gathering,
 			 float *x, Size x_stride)
 {
-	PrefetchSparse(run, input, gathering, 0);
+	PrefetchSparse(input, gathering, run->ids);
 	for (int r = 0; r < run->nrows; r++)
 	{
 		const int32 *ids = run->ids + (Size) r * input->nids;
 
 		if (r + 1 < run->nrows)
-			PrefetchSparse(run, input, gathering, r + 1);
+			PrefetchSparse(input, gathering, ids + input->nids);
 		for (int i = 0; i < gathering->nsparse; i++)
 		{
 			const CompiledField *field = &input->fields[gathering->sparse[i].field];
@@ -404,6 +402,18 @@ PoolSequence(const Run *run, const CompiledField *field, const float *floats, co
 }
 
 /* ------------------------------------------------------------------- run */
+
+void
+ProgramPrefetch(const Program *program, const int32 *ids)
+{
+	const CompiledInput *input = program->ops[program->input].u.input;
+
+	if (input->sums == NULL || input->sums->same)
+		PrefetchSparse(input, &input->x, ids);
+	else
+		for (int i = 0; i < SUMS_PARTS; i++)
+			PrefetchSparse(input, &input->sums->parts[i].inputs, ids);
+}
 
 static void
 GatherSequence(const Run *run, const CompiledInput *input, const CompiledField *field,

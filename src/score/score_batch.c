@@ -259,36 +259,45 @@ ScoreBatchBegin(ScoreBatch *batch, Datum model, const NullableDatum *options, Si
 	return Max(Min(memory / Max(row_size, 1), MTL_MAX_BATCH), 1);
 }
 
-void
-ScoreBatchEncodeColumns(ScoreBatch *batch, int row, const Datum *values, const bool *nulls)
+/*
+ * The place of an encoded row.
+ */
+static void
+PlaceRow(ScoreBatch *batch, int row, float **floats, int32 **ids)
 {
 	const InputLayout *layout = batch->model->layout;
 
 	Assert(row < MTL_MAX_BATCH);
 	if (row >= batch->capacity)
 		Reserve(batch, row + 1);
-	FeatureSourceEncodeColumns(batch->source, values, nulls,
-							   batch->floats + (Size) row * layout->nfloats,
-							   batch->ids + (Size) row * layout->nids);
+	*floats = batch->floats + (Size) row * layout->nfloats;
+	*ids = batch->ids + (Size) row * layout->nids;
+}
+
+void
+ScoreBatchEncodeColumns(ScoreBatch *batch, int row, const Datum *values, const bool *nulls)
+{
+	float	   *floats;
+	int32	   *ids;
+
+	PlaceRow(batch, row, &floats, &ids);
+	FeatureSourceEncodeColumns(batch->source, values, nulls, floats, ids);
+	ProgramPrefetch(batch->model->program, ids);
 }
 
 void
 ScoreBatchEncode(ScoreBatch *batch, int row, Datum features, Datum second_features)
 {
-	const InputLayout *layout = batch->model->layout;
 	float	   *floats;
 	int32	   *ids;
 	bool		again;
 
-	Assert(row < MTL_MAX_BATCH);
-	if (row >= batch->capacity)
-		Reserve(batch, row + 1);
-	floats = batch->floats + (Size) row * layout->nfloats;
-	ids = batch->ids + (Size) row * layout->nids;
+	PlaceRow(batch, row, &floats, &ids);
 	if (batch->contexts)
 		batch->of_row[row] = ContextsEncode(batch->contexts, features, second_features, floats, ids, &again);
 	else
 		FeatureSourceEncode(batch->source, features, (Datum) 0, floats, ids);
+	ProgramPrefetch(batch->model->program, ids);
 }
 
 static void
