@@ -158,7 +158,7 @@ def goals_section(parts):
     rows = []
     for what, direction, goal, measured in goals.compare(parts):
         verdict = "not measured" if measured is None else "yes" if goals.reached(direction, goal, measured) else "**no**"
-        rows.append([what, f"{direction} {number(goal)}", number(measured), verdict])
+        rows.append([what, f"{direction} {number(goal)}", number(measured, 4), verdict])
     return "## Goals\n\n" + table(["", "goal", "measured", "reached"], rows)
 
 
