@@ -51,7 +51,7 @@ def machine_section(results):
 def by_model(part, cell):
     """One row per method, one column per model."""
     names = []
-    for model in part.values():
+    for model in sorted(part.values(), key=lambda model: -len(model["methods"])):
         names += [m["method"] for m in model["methods"] if m["method"] not in names]
     rows = []
     for name in names:
