@@ -78,5 +78,5 @@ def lines(title, series, x_title, y_title):
         parts.append(f'<polyline fill="none" stroke="{shade}" stroke-width="2" points="{" ".join(f"{x:.1f},{y:.1f}" for x, y in path)}"/>')
         parts += [f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3" fill="{shade}"/>' for x, y in path]
         parts.append(text(WIDTH - right + 12, top + 16 + 18 * i, name, color=shade))
-    parts += [text((left + WIDTH - right) / 2, bottom + 36, x_title, "middle"), text(12, top - 4, y_title, color="#4a5568")]
+    parts += [text((left + WIDTH - right) / 2, bottom + 36, x_title, "middle"), text(left + 6, top + 14, y_title, color="#4a5568")]
     return document(height, title, parts)

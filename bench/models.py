@@ -7,7 +7,6 @@ E: ESMM, 512 inputs, two towers [256, 128, 64]
 R: M over 24 sparse features of width 16, vocabularies of 10 to 100,000, and two dense ones of width 8; half of them are the context's
 """
 
-import inspect
 import pathlib
 import sys
 
@@ -59,8 +58,7 @@ def make(name):
         features = [mtl.dense("u", width=width)] + features
         features += [mtl.sparse(f"s{i}", mtl.index_lookup(), embedding_dim=16, vocabulary_size=vocabulary_size(i))
                      for i in range(SPARSE)]
-        if "context" in inspect.signature(mtl.make_contract).parameters:
-            context = {"context": list(ranking_columns()[0])}
+        context = {"context": list(ranking_columns()[0])}
     outputs = [mtl.binary(f"t{i}") for i in range(tasks)]
     if name == "E":
         outputs.append(mtl.product("t0t1", of=["t0", "t1"]))

@@ -51,7 +51,7 @@ def machine_section(results):
 def by_model(part, cell):
     """One row per method, one column per model."""
     names = []
-    for model in part.values():
+    for model in sorted(part.values(), key=lambda model: -len(model["methods"])):
         names += [m["method"] for m in model["methods"] if m["method"] not in names]
     rows = []
     for name in names:
@@ -158,7 +158,7 @@ def goals_section(parts):
     rows = []
     for what, direction, goal, measured in goals.compare(parts):
         verdict = "not measured" if measured is None else "yes" if goals.reached(direction, goal, measured) else "**no**"
-        rows.append([what, f"{direction} {number(goal)}", number(measured), verdict])
+        rows.append([what, f"{direction} {number(goal)}", number(measured, 4), verdict])
     return "## Goals\n\n" + table(["", "goal", "measured", "reached"], rows)
 
 

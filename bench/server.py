@@ -44,8 +44,5 @@ class Connection:
         """A model with its file's bytes; there may be one of this name."""
         self.run("SELECT mtl_register(%s, %s::bytea::mtl_model)", name, psycopg2.Binary(model.to_bytes()))
 
-    def has_function(self, name):
-        return self.value("SELECT count(*) FROM pg_proc WHERE proname = %s", name) > 0
-
     def close(self):
         self.connection.close()

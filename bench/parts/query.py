@@ -88,9 +88,6 @@ def ours(setup):
     else:
         yield Method(TWO_PROCESSES, setup.rows, lambda: parallel.run(whole(setup.name)), scores(setup.name, on), clock="elapsed")
     for precision, tolerance in PRECISIONS.items():
-        if not connection.has_function("mtl_quantize"):
-            setup.peers.missing(f"ours, {precision}", "mtl_quantize is not built")
-            continue
         model = f"{setup.name}_{precision}"
         connection.run(f"SELECT mtl_register('{model}', mtl_quantize('{setup.name}', '{precision}'))")
         yield Method(f"ours, {precision}", setup.rows, select(connection, on, whole(model)), scores(model, on), tolerance)

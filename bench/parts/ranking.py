@@ -99,11 +99,9 @@ class Ranking:
         yield self.our_method(PER_ROW, self.name, batching="off")
         yield self.our_method(OURS, self.name)
         for precision, tolerance in PRECISIONS.items():
-            if self.connection.has_function("mtl_quantize"):
-                self.connection.run(f"SELECT mtl_register('{self.name}_{precision}', mtl_quantize('{self.name}', '{precision}'))")
-                yield self.our_method(f"ours, {precision}", f"{self.name}_{precision}", tolerance)
-            else:
-                self.peers.missing(f"ours, {precision}", "mtl_quantize is not built")
+            model = f"{self.name}_{precision}"
+            self.connection.run(f"SELECT mtl_register('{model}', mtl_quantize('{self.name}', '{precision}'))")
+            yield self.our_method(f"ours, {precision}", model, tolerance)
         if self.peers.plpython:
             yield self.python_method(), self.connection
         yield self.client_method("text", self.fetch_text), self.connection
