@@ -17,16 +17,16 @@ use Time::HiRes qw(usleep);
 
 my $folder = PostgreSQL::Test::Utils::tempdir;
 
-# A model file with a table of so many rows of 16 numbers; its score is factor * (index of the feature "a" + 1).
+# A model file with a table of so many rows of 4 numbers, too few to be folded; its score is factor * (index of the feature "a" + 1).
 sub write_model
 {
 	my ($name, $factor, $rows) = @_;
 	my $contract = '{"format": 1, "architecture": {"type": "single_task"}, "tasks": [{"name": "y", "type": "regression"}], '
 	  . '"features": [{"name": "a", "kind": "sparse", "lookup": {"type": "index"}}]}';
 	my %tensors = (
-		'embedding.a.weight' => [ "[$rows, 16]", join('', map { pack('f<16', $_, (0) x 15) } 1 .. $rows) ],
+		'embedding.a.weight' => [ "[$rows, 4]", join('', map { pack('f<4', $_, (0) x 3) } 1 .. $rows) ],
 		'task.y.tower.logit.bias' => [ '[1]', pack('f<', 0) ],
-		'task.y.tower.logit.weight' => [ '[1, 16]', pack('f<16', $factor, (0) x 15) ]);
+		'task.y.tower.logit.weight' => [ '[1, 4]', pack('f<4', $factor, (0) x 3) ]);
 	my @names = sort keys %tensors;
 	my $digest = sha256_hex($contract, map { ($_, $tensors{$_}[1]) } @names);
 	my $position = 0;
@@ -117,9 +117,9 @@ sub stop_loading
 
 for my $i (1 .. 6)
 {
-	sql("SELECT mtl_register('small$i', " . write_model("small$i", $i, 10_000) . ')');
+	sql("SELECT mtl_register('small$i', " . write_model("small$i", $i, 40_000) . ')');
 }
-sql("SELECT mtl_register('large', " . write_model('large', 1, 1_200_000) . ')');
+sql("SELECT mtl_register('large', " . write_model('large', 1, 4_800_000) . ')');
 sql('CREATE TABLE numbers AS SELECT i AS a FROM generate_series(0, 9999) i; ANALYZE numbers');
 my $sum = "SELECT md5(string_agg(encode(float4send(mtl_score('small3', ARRAY[a], 'y')), 'hex'), '' ORDER BY a)) FROM numbers";
 
