@@ -1,6 +1,6 @@
 /*
  * encode_row.c
- *	  Rows, one or two, as composite values or as columns: matched by name.
+ *	  Rows, one or two, as composite values or, the last, as columns: matched by name.
  *
  * The column map says for each slot which column of which row it is, and how to
  * read that column's type.  Of composite values, it is made from the type that the
@@ -31,7 +31,7 @@ typedef struct RowType
 	int			nneeded;		/* columns up to the last that is read */
 	TupleTableSlot *slot;		/* takes the row apart */
 	HeapTupleData tuple;
-	const int  *places;			/* of columns that are not taken from a row */
+	const int  *places;			/* NULL, or of the values of a row that is given by columns */
 } RowType;
 
 /* Where the value of a slot is. */
@@ -203,8 +203,14 @@ FindFeaturesOfFirst(RowSource *source)
 			source->reads_both = true;
 }
 
+static bool
+IsGivenByColumns(const RowType *type)
+{
+	return type->places != NULL;
+}
+
 /*
- * Makes the map; rows are NULL if columns are given.
+ * Makes the map for these rows; one that is given by columns is not looked at.
  */
 static void
 BuildMap(RowSource *source, HeapTupleHeader *rows)
@@ -223,7 +229,7 @@ BuildMap(RowSource *source, HeapTupleHeader *rows)
 
 	for (int i = 0; i < source->nrows; i++)
 	{
-		if (rows)
+		if (!IsGivenByColumns(&source->rows[i]))
 			UseRowType(&source->rows[i], rows[i]);
 		MatchColumns(source, i, &ambiguous);
 	}
@@ -252,6 +258,8 @@ MapFits(const RowSource *source, HeapTupleHeader *rows)
 	{
 		const RowType *type = &source->rows[i];
 
+		if (IsGivenByColumns(type))
+			continue;
 		if (type->type != HeapTupleHeaderGetTypeId(rows[i]) ||
 			type->typmod != HeapTupleHeaderGetTypMod(rows[i]) ||
 			type->identifier != assign_record_type_identifier(type->type, type->typmod))
@@ -262,6 +270,15 @@ MapFits(const RowSource *source, HeapTupleHeader *rows)
 
 /* --------------------------------------------------------------- encoding */
 
+/* A row; NULL for one that is given by columns. */
+static HeapTupleHeader
+GetRow(const RowSource *source, int i, Datum row)
+{
+	if (i >= source->nrows || IsGivenByColumns(&source->rows[i]))
+		return NULL;
+	return DatumGetHeapTupleHeader(row);
+}
+
 /*
  * Takes a row apart as far as columns are read; nothing is detoasted.
  */
@@ -270,6 +287,8 @@ DeformRow(RowSource *source, int i, HeapTupleHeader row)
 {
 	RowType    *type = &source->rows[i];
 
+	if (IsGivenByColumns(type))
+		return;
 	type->tuple.t_len = HeapTupleHeaderGetDatumLength(row);
 	ItemPointerSetInvalid(&type->tuple.t_self);
 	type->tuple.t_tableOid = InvalidOid;
@@ -310,10 +329,8 @@ static void
 EncodeRow(FeatureSource *base, Datum row, Datum second_row, float *floats, int32 *ids)
 {
 	RowSource  *source = (RowSource *) base;
-	HeapTupleHeader rows[MAX_ROWS];
+	HeapTupleHeader rows[MAX_ROWS] = {GetRow(source, 0, row), GetRow(source, 1, second_row)};
 
-	rows[0] = DatumGetHeapTupleHeader(row);
-	rows[1] = source->nrows > 1 ? DatumGetHeapTupleHeader(second_row) : NULL;
 	if (!MapFits(source, rows))
 		BuildMap(source, rows);
 	for (int i = 0; i < source->nrows; i++)
@@ -325,7 +342,7 @@ static bool
 EncodeSecondRow(FeatureSource *base, Datum row, Datum second_row, float *floats, int32 *ids)
 {
 	RowSource  *source = (RowSource *) base;
-	HeapTupleHeader rows[MAX_ROWS] = {DatumGetHeapTupleHeader(row), DatumGetHeapTupleHeader(second_row)};
+	HeapTupleHeader rows[MAX_ROWS] = {GetRow(source, 0, row), GetRow(source, 1, second_row)};
 
 	Assert(source->nrows == 2);
 	if (!MapFits(source, rows))
@@ -350,25 +367,24 @@ RowSourceCreate(const Encoder *encoder, MemoryContext context, int nrows)
 	return &source->source;
 }
 
-void
-EncodeColumns(FeatureSource *base, const Datum *values, const bool *nulls, float *floats, int32 *ids)
-{
-	RowSource  *source = (RowSource *) base;
-
-	if (!source->ready)
-		BuildMap(source, NULL);
-	source->values[0] = values;
-	source->nulls[0] = nulls;
-	EncodeSlots(base->encoder, NULL, ReadRowSlot, source, floats, ids);
-}
-
 FeatureSource *
-ColumnSourceCreate(const Encoder *encoder, MemoryContext context, const RowShape *shape)
+ColumnSourceCreate(const Encoder *encoder, MemoryContext context, int nrows, const RowShape *shape)
 {
-	FeatureSource *source = RowSourceCreate(encoder, context, 1);
-	RowType    *type = ((RowSource *) source)->rows;
+	FeatureSource *source = RowSourceCreate(encoder, context, nrows);
+	RowType    *type = &((RowSource *) source)->rows[nrows - 1];
 
 	type->descriptor = shape->descriptor;
 	type->places = shape->places;
 	return source;
+}
+
+void
+SetColumns(FeatureSource *base, const Datum *values, const bool *nulls)
+{
+	RowSource  *source = (RowSource *) base;
+	int			last = source->nrows - 1;
+
+	Assert(IsGivenByColumns(&source->rows[last]));
+	source->values[last] = values;
+	source->nulls[last] = nulls;
 }

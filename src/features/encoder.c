@@ -167,22 +167,24 @@ FeatureSourceCreate(const Encoder *encoder, Oid type, Oid second_type, MemoryCon
 }
 
 FeatureSource *
-FeatureSourceCreateColumns(const Encoder *encoder, const RowShape *shape, MemoryContext context)
+FeatureSourceCreateColumns(const Encoder *encoder, Oid first_type, const RowShape *shape, MemoryContext context)
 {
-	return ColumnSourceCreate(encoder, context, shape);
+	if (!OidIsValid(first_type))
+		return ColumnSourceCreate(encoder, context, 1, shape);
+	CheckTwoRows(first_type, RECORDOID);
+	return ColumnSourceCreate(encoder, context, 2, shape);
+}
+
+void
+FeatureSourceSetColumns(FeatureSource *source, const Datum *values, const bool *nulls)
+{
+	SetColumns(source, values, nulls);
 }
 
 void
 FeatureSourceEncode(FeatureSource *source, Datum row, Datum second_row, float *floats, int32 *ids)
 {
 	source->encode(source, row, second_row, floats, ids);
-}
-
-void
-FeatureSourceEncodeColumns(FeatureSource *source, const Datum *values, const bool *nulls,
-						   float *floats, int32 *ids)
-{
-	EncodeColumns(source, values, nulls, floats, ids);
 }
 
 bool

@@ -44,9 +44,18 @@ typedef struct RowShape
 	const int  *places;			/* of each column's value, but for dropped ones */
 } RowShape;
 
-/* The same for one row that is given by its columns.  The shape must live as long. */
-extern FeatureSource *FeatureSourceCreateColumns(const Encoder *encoder, const RowShape *shape,
+/*
+ * The same for a row that is given by its columns: the only one, or the second after
+ * one of the type first_type.  The shape must live as long.
+ */
+extern FeatureSource *FeatureSourceCreateColumns(const Encoder *encoder, Oid first_type, const RowShape *shape,
 												 MemoryContext context);
+
+/*
+ * The values of the row that is given by its columns, from now on.  Where the functions
+ * below take that row, they ignore what they are given.
+ */
+extern void FeatureSourceSetColumns(FeatureSource *source, const Datum *values, const bool *nulls);
 
 /*
  * Encodes one row: writes layout->nfloats floats and layout->nids ids.
@@ -54,9 +63,6 @@ extern FeatureSource *FeatureSourceCreateColumns(const Encoder *encoder, const R
  */
 extern void FeatureSourceEncode(FeatureSource *source, Datum row, Datum second_row,
 								float *floats, int32 *ids);
-
-extern void FeatureSourceEncodeColumns(FeatureSource *source, const Datum *values, const bool *nulls,
-									   float *floats, int32 *ids);
 
 /*
  * Two rows: encodes what the second brings into an encoded row that has the features of

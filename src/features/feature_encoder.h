@@ -147,10 +147,9 @@ extern char *NamesShow(List *names);
 /* encode_array.c, encode_row.c, encode_jsonb.c */
 extern FeatureSource *ArraySourceCreate(const Encoder *encoder, Oid type, MemoryContext context);
 extern FeatureSource *RowSourceCreate(const Encoder *encoder, MemoryContext context, int nrows);
-extern FeatureSource *ColumnSourceCreate(const Encoder *encoder, MemoryContext context,
+extern FeatureSource *ColumnSourceCreate(const Encoder *encoder, MemoryContext context, int nrows,
 										 const RowShape *shape);
-extern void EncodeColumns(FeatureSource *source, const Datum *values, const bool *nulls,
-						  float *floats, int32 *ids);
+extern void SetColumns(FeatureSource *source, const Datum *values, const bool *nulls);
 extern FeatureSource *JsonbSourceCreate(const Encoder *encoder, MemoryContext context);
 
 #endif							/* MTL_RANK_FEATURE_ENCODER_H */

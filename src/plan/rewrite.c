@@ -18,6 +18,7 @@
 
 #include "compat.h"
 #include "plan/batchable.h"
+#include "plan/join_expansion.h"
 #include "plan/plan_walk.h"
 #include "plan/reader.h"
 #include "plan/rewrite.h"
@@ -41,34 +42,57 @@ static Plan *RewritePlan(Rewrite *rewrite, Plan *plan, Reader reader);
 typedef struct RowExpansion
 {
 	const PlannedStmt *statement;
-	const Plan *scan;
+	Plan	   *plan;			/* a scan or a join */
 	List	   *calls;			/* those that will be computed in batches */
-	List	   *wholes;			/* rows that were replaced */
+	List	   *replaced;		/* features */
 	List	   *rows;			/* by these */
+	List	   *wholes;			/* what they are for EXPLAIN */
+	List	   *changes;		/* of nodes below a join */
 } RowExpansion;
+
+/*
+ * The row constructor for a whole row; NULL if there is none.
+ */
+static RowExpr *
+ExpandRow(RowExpansion *expansion, Node *features)
+{
+	Node	   *whole = features;
+	RowExpr    *row;
+	ListCell   *cell;
+
+	foreach(cell, expansion->replaced)
+		if (equal(lfirst(cell), features))
+			return list_nth(expansion->rows, foreach_current_index(cell));
+	row = ExpandWholeRow(expansion->statement, expansion->plan, features);
+	if (row == NULL)
+		row = ExpandJoinedRow(expansion->statement, expansion->plan, features, expansion->calls,
+							  &expansion->changes, &whole);
+	if (row)
+	{
+		expansion->replaced = lappend(expansion->replaced, features);
+		expansion->rows = lappend(expansion->rows, row);
+		expansion->wholes = lappend(expansion->wholes, whole);
+	}
+	return row;
+}
 
 static Node *
 ExpandRows(Node *node, RowExpansion *expansion)
 {
 	FuncExpr   *call;
+	ListCell   *features;
+	RowExpr    *row;
 
 	if (node == NULL)
 		return NULL;
 	if (!IsA(node, FuncExpr) || !list_member(expansion->calls, node))
 		return expression_tree_mutator(node, ExpandRows, (void *) expansion);
 	call = copyObject((FuncExpr *) node);
-	if (ScoreKindFind(call->funcid)->nrows == 1)
-	{
-		ListCell   *features = list_nth_cell(call->args, 1);
-		RowExpr    *row = ExpandWholeRow(expansion->statement, expansion->scan, lfirst(features));
-
-		if (row)
-		{
-			expansion->wholes = lappend(expansion->wholes, lfirst(features));
-			expansion->rows = lappend(expansion->rows, row);
-			lfirst(features) = row;
-		}
-	}
+	/* contexts are remembered as values */
+	features = list_nth_cell(call->args, ScoreKindFind(call->funcid)->nrows);
+	row = ExpandRow(expansion, lfirst(features));
+	if (row)
+		lfirst(features) = row;
 	return (Node *) call;
 }
 
@@ -431,7 +455,7 @@ SplitNode(Rewrite *rewrite, Plan *plan, const Reader *reader)
 	List	   *targetlist;
 	List	   *stages;
 	List	   *calls;
-	RowExpansion expansion = {rewrite->statement, plan, NIL, NIL, NIL};
+	RowExpansion expansion = {rewrite->statement, plan, NIL, NIL, NIL, NIL, NIL};
 	Columns		columns = {NIL};
 	bool		bounded;
 
@@ -477,6 +501,7 @@ SplitNode(Rewrite *rewrite, Plan *plan, const Reader *reader)
 					  reader, bounded) ||
 		(reader->stops_early && StagesCanRaise(stages, list_length(columns.entries))))
 	{
+		UndoExpansions(expansion.changes);
 		plan->targetlist = old_targetlist;
 		plan->qual = old_qual;
 		if (join)
@@ -583,10 +608,11 @@ InlineColumns(Node *node, List *targetlist)
 static bool
 HasWholeRow(const Rewrite *rewrite, const FuncExpr *call, const Plan *scan)
 {
-	Node	   *features = lsecond(call->args);
+	int			nrows = ScoreKindFind(call->funcid)->nrows;
+	Node	   *features = list_nth(call->args, nrows);
 	TargetEntry *entry;
 
-	if (ScoreKindFind(call->funcid)->nrows != 1 || !IsA(features, Var))
+	if (!IsA(features, Var) || (nrows > 1 && contain_var_clause(lsecond(call->args))))
 		return false;
 	entry = list_nth_node(TargetEntry, scan->targetlist, ((Var *) features)->varattno - 1);
 	return ExpandWholeRow(rewrite->statement, scan, (Node *) entry->expr) != NULL;

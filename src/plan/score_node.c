@@ -32,9 +32,10 @@ typedef struct ScoreGroup
 	int			ncalls;
 	ScoreBatch *batch;
 	ExprState  *model;
+	bool		pair;			/* features are two rows */
 	ExprState  *features[2];	/* the second NULL but for pairs */
 	int			columns[2];		/* of the child, that features are, or -1 */
-	RowArgument *row;			/* features are this instead, or NULL */
+	RowArgument *row;			/* the last of the features instead, or NULL */
 	ExprState **options;		/* by call; NULL: takes none */
 	NullableDatum *option_values;
 
@@ -167,12 +168,17 @@ BeginGroup(ScoreNodeState *state, ScoreGroup *group, List *calls)
 			group->options[i] = ExecInitExpr(llast(call->args), parent);
 	}
 	group->model = ExecInitExpr(linitial(first->args), parent);
-	if (kind->nrows == 1 && IsA(lsecond(first->args), RowExpr))
-		group->row = RowArgumentCreate(lsecond(first->args), state->ncolumns, parent);
-	for (int i = 0; group->row == NULL && i < kind->nrows; i++)
+	group->pair = kind->nrows == 2;
+	for (int i = 0; i < kind->nrows; i++)
 	{
 		Node	   *features = list_nth(first->args, 1 + i);
 
+		/* contexts are remembered as values */
+		if (i == kind->nrows - 1 && IsA(features, RowExpr))
+		{
+			group->row = RowArgumentCreate((RowExpr *) features, state->ncolumns, parent);
+			break;
+		}
 		group->features[i] = ExecInitExpr((Expr *) features, parent);
 		group->columns[i] = IsA(features, Var) ? ((Var *) features)->varattno - 1 : -1;
 	}
@@ -438,7 +444,7 @@ BeginBatch(ScoreNodeState *state, ScoreGroup *group)
 typedef struct Features
 {
 	Datum		rows[2];
-	const Datum *values;		/* by columns instead */
+	const Datum *values;		/* of the last, by columns */
 	const bool *nulls;
 } Features;
 
@@ -451,8 +457,6 @@ ReadFeatures(ScoreNodeState *state, ScoreGroup *group, Features *features)
 	const TupleTableSlot *slot = state->arguments->ecxt_outertuple;
 	bool		all = true;
 
-	if (group->row)
-		RowArgumentRead(group->row, state->arguments, &features->values, &features->nulls);
 	for (int k = 0; k < 2 && group->features[k]; k++)
 	{
 		int			column = group->columns[k];
@@ -467,6 +471,8 @@ ReadFeatures(ScoreNodeState *state, ScoreGroup *group, Features *features)
 			features->rows[k] = ExecEvalExprSwitchContext(group->features[k], state->arguments, &isnull);
 		all &= !isnull;
 	}
+	if (group->row)
+		RowArgumentRead(group->row, state->arguments, &features->values, &features->nulls);
 	return all;
 }
 
@@ -498,7 +504,7 @@ EncodeGroups(ScoreNodeState *state, int row, bool ahead)
 			MemoryContext caller = MemoryContextSwitchTo(context->ecxt_per_tuple_memory);
 
 			if (group->row)
-				ScoreBatchEncodeColumns(group->batch, group->nencoded, features.values, features.nulls);
+				ScoreBatchEncodeColumns(group->batch, group->nencoded, features.rows[0], features.values, features.nulls);
 			else
 				ScoreBatchEncode(group->batch, group->nencoded, features.rows[0], features.rows[1]);
 			MemoryContextSwitchTo(caller);
@@ -772,7 +778,7 @@ CountContexts(const ScoreNodeState *state)
 	if (instrument == NULL || instrument->ntuples2 != state->rows_scored)
 		return -1;
 	for (int i = 0; i < state->ngroups; i++)
-		if (state->groups[i].features[1])
+		if (state->groups[i].pair)
 			contexts = Max(contexts, 0) + ScoreBatchContexts(state->groups[i].batch);
 	return contexts;
 }

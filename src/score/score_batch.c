@@ -31,7 +31,7 @@ struct ScoreBatch
 	int			ncalls;
 	BatchCall  *calls;
 	Oid			feature_types[2];
-	const RowShape *shape;		/* of features by columns, or NULL */
+	const RowShape *shape;		/* of the last row, if that is given by columns, or NULL */
 	ModelArgument *argument;
 	FmgrInfo	function;
 	FunctionCallInfo fcinfo;	/* has the model alone */
@@ -99,7 +99,9 @@ UseModel(ScoreBatch *batch, LoadedModel *model, Size memory)
 	batch->contexts = NULL;
 	MemoryContextReset(batch->model_context);
 	if (batch->shape)
-		batch->source = FeatureSourceCreateColumns(model->encoder, batch->shape, batch->model_context);
+		batch->source = FeatureSourceCreateColumns(model->encoder,
+												   OidIsValid(batch->feature_types[1]) ? batch->feature_types[0] : InvalidOid,
+												   batch->shape, batch->model_context);
 	else
 		batch->source = FeatureSourceCreate(model->encoder, batch->feature_types[0],
 											batch->feature_types[1], batch->model_context);
@@ -275,17 +277,6 @@ PlaceRow(ScoreBatch *batch, int row, float **floats, int32 **ids)
 }
 
 void
-ScoreBatchEncodeColumns(ScoreBatch *batch, int row, const Datum *values, const bool *nulls)
-{
-	float	   *floats;
-	int32	   *ids;
-
-	PlaceRow(batch, row, &floats, &ids);
-	FeatureSourceEncodeColumns(batch->source, values, nulls, floats, ids);
-	ProgramPrefetch(batch->model->program, ids);
-}
-
-void
 ScoreBatchEncode(ScoreBatch *batch, int row, Datum features, Datum second_features)
 {
 	float	   *floats;
@@ -298,6 +289,13 @@ ScoreBatchEncode(ScoreBatch *batch, int row, Datum features, Datum second_featur
 	else
 		FeatureSourceEncode(batch->source, features, (Datum) 0, floats, ids);
 	ProgramPrefetch(batch->model->program, ids);
+}
+
+void
+ScoreBatchEncodeColumns(ScoreBatch *batch, int row, Datum context, const Datum *values, const bool *nulls)
+{
+	FeatureSourceSetColumns(batch->source, values, nulls);
+	ScoreBatchEncode(batch, row, context, (Datum) 0);
 }
 
 static void

@@ -21,7 +21,7 @@ typedef struct ScoreBatch ScoreBatch;
 
 /*
  * Prepares for calls of scoring functions whose model and features are the same;
- * their options may differ.  With a shape, features are given by its columns.
+ * their options may differ.  With a shape, the last row is given by its columns.
  * Allocated in the current context, which also keeps the model pinned.
  */
 extern ScoreBatch *ScoreBatchCreate(int ncalls, FuncExpr *const *calls, const RowShape *shape);
@@ -41,8 +41,8 @@ extern int	ScoreBatchBegin(ScoreBatch *batch, Datum model, const NullableDatum *
  */
 extern void ScoreBatchEncode(ScoreBatch *batch, int row, Datum features, Datum second_features);
 
-/* The same for features that are given by columns. */
-extern void ScoreBatchEncodeColumns(ScoreBatch *batch, int row, const Datum *values, const bool *nulls);
+/* The same for a last row that is given by columns; context, of pairs, is the first. */
+extern void ScoreBatchEncodeColumns(ScoreBatch *batch, int row, Datum context, const Datum *values, const bool *nulls);
 
 /* Computes all rows up to nrows. */
 extern void ScoreBatchRun(ScoreBatch *batch, int nrows);

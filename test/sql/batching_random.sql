@@ -39,15 +39,17 @@ $$;
 CREATE TYPE random_row AS (a float8, b float8);
 CREATE TYPE random_context AS (a float8);
 CREATE TYPE random_candidate AS (b float8);
+CREATE TYPE random_unread AS (z int);
 CREATE FUNCTION random_call(x text) RETURNS text LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
 	features text := random_features(x);
 BEGIN
 	IF random() < 0.3 THEN
 		RETURN replace(format(pick('mtl_score(''random'', %s, %s, ''p'')', 'mtl_score(''random'', %s, %s, ''r'')', '(mtl_score(''random@1'', %s, %s))[3]'),
-			pick('ROW(X.b % 3)::random_context', 'ROW(X.a)::random_context', 'ROW(X.c)::random_context', 'ROW(X.e)::random_context', 'ROW(7)::random_context',
-				'CASE WHEN X.c > 3 THEN ROW(X.d)::random_context END'),
-			pick('ROW(X.b)::random_candidate', 'ROW(X.a)::random_candidate', 'ROW(1 / X.d)::random_candidate')), 'X', x);
+			VARIADIC CASE WHEN random() < 0.5 THEN ARRAY[pick('ROW(X.d)::random_unread', 'ROW(7)::random_unread'), 'X']
+			ELSE ARRAY[pick('ROW(X.b % 3)::random_context', 'ROW(X.a)::random_context', 'ROW(X.c)::random_context', 'ROW(X.e)::random_context',
+				'ROW(7)::random_context', 'CASE WHEN X.c > 3 THEN ROW(X.d)::random_context END'),
+				pick('ROW(X.b)::random_candidate', 'ROW(X.a)::random_candidate', 'ROW(1 / X.d)::random_candidate')] END), 'X', x);
 	END IF;
 	RETURN format(pick('mtl_score(''random'', %s, ''p'')', 'mtl_score(''random'', %s, ''q'')', '(mtl_score(''random@1'', %s))[2]', 'mtl_rank(''random'', %s)',
 		'mtl_rank(''random'', %s, ''{"r": 1, "p": 3}'')', 'mtl_score(''random'', %s, ''p'')', 'coalesce(mtl_score(''random'', %s, ''r''), 0)'), features);

@@ -102,18 +102,102 @@ SELECT compare_all(
 	'SELECT mtl_score(''rows'', n) FROM (SELECT NULL::float8 AS a, NULL::int AS b FROM plain) n');
 SELECT compare('SELECT o.id, mtl_score(''rows'', o) FROM items p LEFT JOIN other_order o ON o.id = p.id', 'on');
 
+-- calls with two rows: the second is taken column by column, in a scan and from below joins
+CREATE TYPE asking AS (a float8);
+CREATE TABLE askers AS SELECT id AS asker, id * 10.5::float8 AS a FROM generate_series(1, 4) id;
+CREATE TABLE offers (gone int, offer int, b int, word text, long text);
+ALTER TABLE offers ALTER long SET STORAGE EXTERNAL, DROP gone;
+INSERT INTO offers SELECT id, nullif(id % 7, 3), (ARRAY['one', 'two', NULL])[id % 3 + 1], repeat('x', 5000) FROM generate_series(1, 50) id;
+ALTER TABLE offers ADD more int DEFAULT 5;
+CREATE TABLE reversed_offers (word text, extra int, more int, long text, b int, offer int);
+ALTER TABLE reversed_offers DROP extra, INHERIT offers;
+INSERT INTO reversed_offers (offer, b) SELECT id, id FROM generate_series(51, 60) id;
+CREATE TABLE single_offers (word text, gone int, b int, offer int);
+ALTER TABLE single_offers DROP gone;
+INSERT INTO single_offers SELECT word, b, offer FROM offers;
+CREATE INDEX ON single_offers (offer);
+ANALYZE askers, offers, reversed_offers, single_offers;
+SELECT plan('SELECT offer, mtl_score(''rows'', ROW(3)::asking, o) FROM ONLY offers o', 'COSTS off, VERBOSE');
+SELECT plan('SELECT max(mtl_score(''rows'', ROW(3)::asking, o, ''r'')) FROM ONLY offers o', 'COSTS off, VERBOSE');
+SELECT plan('SELECT offer, mtl_score(''rows'', k, o) FROM askers k, ONLY offers o WHERE asker = 2', 'COSTS off, VERBOSE');
+SET enable_nestloop = off;
+SET enable_mergejoin = off;
+SELECT plan('SELECT s.offer, mtl_score(''rows'', ROW(3)::asking, s) FROM ONLY offers o JOIN single_offers s ON s.offer = o.b', 'COSTS off, VERBOSE');
+-- still needed as a row
+SELECT plan('SELECT s, mtl_score(''rows'', ROW(3)::asking, s) FROM ONLY offers o JOIN single_offers s ON s.offer = o.b', 'COSTS off, VERBOSE');
+RESET enable_nestloop;
+RESET enable_mergejoin;
+CREATE FUNCTION compare_pairs() RETURNS TABLE (result text, query text) LANGUAGE sql AS $$
+	SELECT * FROM batching_rows.compare_all(
+	'SELECT offer, mtl_score(''rows'', ROW(3)::asking, o) FROM ONLY offers o ORDER BY offer',
+	'SELECT offer, mtl_score(''rows'', (SELECT k FROM askers k WHERE asker = 3), o) FROM ONLY offers o ORDER BY offer',
+	'SELECT offer, mtl_score(''rows'', ROW(offer)::asking, o) FROM ONLY offers o ORDER BY offer',
+	'SELECT offer, mtl_score(''rows'', (SELECT k FROM askers k WHERE asker = 9), o) FROM ONLY offers o ORDER BY offer',
+	'SELECT offer, mtl_score(''rows'', ROW(3)::asking, ROW(word, b / 2, offer)::single_offers) FROM ONLY offers o ORDER BY offer',
+	'SELECT offer, mtl_score(''rows'', ROW(3)::asking, ROW(word, 1 / (30 - offer), offer)::single_offers) FROM ONLY offers o ORDER BY offer',
+	'SELECT offer, mtl_score(''rows'', ROW(3)::asking, o) FROM offers o ORDER BY offer',
+	'SELECT max(mtl_score(''rows'', ROW(3)::asking, o, ''r'')) FROM ONLY offers o',
+	'SELECT asker, (SELECT max(mtl_score(''rows'', k, o, ''r'')) FROM ONLY offers o WHERE offer > asker) FROM askers k ORDER BY 1',
+	'SELECT asker, offer, mtl_score(''rows'', k, o) FROM askers k, ONLY offers o ORDER BY 1, 2',
+	'SELECT asker, offer, mtl_score(''rows'', k, o) FROM askers k, offers o ORDER BY 1, 2',
+	'SELECT asker, offer, mtl_score(''rows'', k, o), mtl_score(''rows'', k, o, ''r'') FROM askers k JOIN ONLY offers o ON asker = b WHERE mtl_score(''rows'', k, o, ''r'') > 140 ORDER BY 1, 2',
+	'SELECT asker, o, mtl_score(''rows'', k, o) FROM askers k JOIN ONLY offers o ON asker = b ORDER BY 1, offer',
+	'SELECT mtl_score(''rows'', k, o) FROM askers k JOIN ONLY offers o ON asker = b ORDER BY o',
+	'SELECT asker, s.offer, mtl_score(''rows'', k, s), mtl_score(''rows'', k, o) FROM askers k JOIN ONLY offers o ON asker = b JOIN single_offers s ON s.offer = o.offer ORDER BY 1, 2',
+	'SELECT asker, s.offer, mtl_score(''rows'', k, s) FROM askers k JOIN (ONLY offers o JOIN single_offers s USING (offer)) ON asker = o.b ORDER BY 1, 2',
+	'SELECT asker, s.offer, mtl_score(''rows'', k, s) FROM askers k JOIN single_offers s ON asker = s.b AND s::text <> (k.*)::text ORDER BY 1, 2',
+	'SELECT offer, mtl_score(''rows'', k, o) FROM ONLY offers o, LATERAL (SELECT * FROM askers WHERE asker = o.b AND (o.*)::text <> '''' OFFSET 0) k ORDER BY 1',
+	'SELECT asker, c.offer, mtl_score(''rows'', k, c) FROM askers k, LATERAL (SELECT offer, word, b + asker AS b FROM ONLY offers OFFSET 0) c ORDER BY 1, 2',
+	'WITH c AS MATERIALIZED (SELECT offer, b, word FROM ONLY offers) SELECT asker, offer, mtl_score(''rows'', k, c) FROM askers k, c ORDER BY 1, 2',
+	-- no candidate is no score, one of nulls has one; neither is there in an anti-join
+	'SELECT asker, offer, mtl_score(''rows'', k, s) FROM askers k LEFT JOIN single_offers s ON s.offer = asker * 20 ORDER BY 1, 2',
+	'SELECT asker, offer, mtl_score(''rows'', k, s) FROM single_offers s LEFT JOIN askers k ON asker = s.b ORDER BY 2, 1',
+	'SELECT asker, offer, mtl_score(''rows'', k, s) FROM askers k RIGHT JOIN single_offers s ON s.offer = asker * 20 ORDER BY 1, 2',
+	'SELECT asker, offer, mtl_score(''rows'', k, s) FROM askers k FULL JOIN single_offers s ON s.offer = asker * 20 ORDER BY 1, 2',
+	'SELECT asker, mtl_score(''rows'', k, n) FROM askers k LEFT JOIN (SELECT b, word, offer FROM single_offers WHERE b IS NULL) n ON n.offer = asker ORDER BY 1',
+	'SELECT offer, mtl_score(''rows'', ROW(3)::asking, s) FROM single_offers s WHERE NOT EXISTS (SELECT FROM askers WHERE asker = s.b) ORDER BY 1',
+	'SELECT offer, mtl_score(''rows'', ROW(3)::asking, s) FROM single_offers s WHERE b IN (SELECT asker FROM askers) ORDER BY 1',
+	-- errors: of the rows' types, of one row, of a column that no model reads
+	'SELECT mtl_score(''rows'', k, k) FROM askers k, single_offers s',
+	'SELECT mtl_score(''rows'', s, s) FROM askers k, single_offers s',
+	'SELECT mtl_score(''rows'', s, o) FROM single_offers s, ONLY offers o',
+	'SELECT mtl_score(''rows'', ARRAY[3], s) FROM single_offers s',
+	'SELECT offer, mtl_score(''rows'', k, c) FROM askers k, (SELECT offer, CASE WHEN offer < 40 THEN 1 ELSE 1e300 END AS b FROM single_offers) c WHERE asker = 1 ORDER BY 1',
+	'SELECT asker, mtl_score(''rows'', ROW(NULL)::asking, s) FROM askers k, single_offers s',
+	'SELECT offer, mtl_score(''rows'', k, c) FROM askers k, (SELECT offer, b, 1 / (30 - offer) AS z FROM single_offers OFFSET 0) c WHERE asker = 1')
+$$;
+SELECT * FROM compare_pairs();
+SET enable_nestloop = off;
+SELECT result, count(*) FROM compare_pairs() GROUP BY result ORDER BY result;
+SET enable_hashjoin = off;
+SELECT result, count(*) FROM compare_pairs() GROUP BY result ORDER BY result;
+RESET enable_nestloop;
+SET enable_material = off;
+SET enable_mergejoin = off;
+SELECT result, count(*) FROM compare_pairs() GROUP BY result ORDER BY result;
+RESET enable_hashjoin;
+RESET enable_mergejoin;
+RESET enable_material;
+
 -- rights to all columns of a row are needed, and policies come before
 CREATE ROLE regress_mtl_rows;
 GRANT USAGE ON SCHEMA batching_rows TO regress_mtl_rows;
-GRANT SELECT ON mtl_models, mtl_active, parent, child TO regress_mtl_rows;
+GRANT SELECT ON mtl_models, mtl_active, parent, child, askers, offers TO regress_mtl_rows;
 GRANT SELECT (id, a, b, word) ON plain TO regress_mtl_rows;
+GRANT SELECT (word, b) ON single_offers TO regress_mtl_rows;
 REVOKE SELECT ON child FROM regress_mtl_rows;
 ALTER TABLE parent ENABLE ROW LEVEL SECURITY;
 CREATE POLICY few ON parent USING (id < 13);
+ALTER TABLE offers ENABLE ROW LEVEL SECURITY;
+CREATE POLICY few ON offers USING (offer < 13);
 SET ROLE regress_mtl_rows;
 SELECT count(mtl_score('rows', p)) FROM plain p;
 SELECT count(mtl_score('rows', parent)), max(id) FROM parent;
 SELECT mtl_score('rows', child) FROM child;
+SELECT count(mtl_score('rows', k, o)), max(offer) FROM askers k, offers o WHERE asker = 1;
+SELECT count(mtl_score('rows', k, o)), max(offer) FROM askers k, ONLY offers o WHERE asker = 1 AND mtl_score('rows', k, o, 'r') > 0;
+SELECT mtl_score('rows', k, s) FROM askers k, single_offers s;
+SELECT mtl_score('rows', ROW(3)::asking, s) FROM single_offers s;
 RESET ROLE;
 ALTER TABLE plain ADD secret int;
 SET ROLE regress_mtl_rows;

@@ -170,11 +170,12 @@ FROM (SELECT t.task, mtl_score('declared', u, i, t.task) AS score, mtl_score('de
 SELECT mtl_score('declared', u, i) FROM users u, (SELECT 1 AS age, 2 AS brand) i WHERE id = 1;
 SELECT mtl_score('declared', u, i) FROM (SELECT 1 AS age) u, (SELECT 1 AS price) i;
 -- in the middle of a batch: the rows before it are there, in the context as in the candidate
-CREATE FUNCTION until_error(query text) RETURNS text LANGUAGE plpgsql AS $$
+CREATE FUNCTION until_error(query text, batching text) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
 	n int := 0;
 	row record;
 BEGIN
+	PERFORM set_config('mtl_rank.batching', batching, true);
 	FOR row IN EXECUTE query LOOP
 		n := n + 1;
 	END LOOP;
@@ -183,13 +184,12 @@ EXCEPTION WHEN OTHERS THEN
 	RETURN n || ' rows, then ' || sqlerrm;
 END
 $$;
-SELECT name, batching, until_error(format('SELECT mtl_score(%L, u, i) FROM users u, (SELECT item, CASE WHEN item < 450 THEN 1 END AS brand FROM items ORDER BY item) i WHERE id = 7', name))
-FROM models, LATERAL (SELECT set_config('mtl_rank.batching', b, false) AS batching FROM (VALUES ('off'), ('on')) v(b)) s ORDER BY name, batching;
-SELECT name, batching, until_error(format('SELECT mtl_score(%L, c, i) FROM (SELECT * FROM items ORDER BY item) i, LATERAL (SELECT CASE WHEN item / 100 = 4 THEN 3e38 ELSE 1 END AS age) c', name))
-FROM models, LATERAL (SELECT set_config('mtl_rank.batching', b, false) AS batching FROM (VALUES ('off'), ('on')) v(b)) s ORDER BY name, batching;
-SELECT name, batching, until_error(format('SELECT mtl_score(%L, c, i) FROM (SELECT * FROM items ORDER BY item) i, LATERAL (SELECT CASE WHEN item / 100 = 4 THEN ''{1,99}''::int[] END AS visited) c', name))
-FROM models, LATERAL (SELECT set_config('mtl_rank.batching', b, false) AS batching FROM (VALUES ('off'), ('on')) v(b)) s ORDER BY name, batching;
-RESET mtl_rank.batching;
+SELECT name, batching, until_error(format('SELECT mtl_score(%L, u, i) FROM users u, (SELECT item, CASE WHEN item < 450 THEN 1 END AS brand FROM items ORDER BY item) i WHERE id = 7', name), batching)
+FROM models, (VALUES ('off'), ('on')) v(batching) ORDER BY name, batching;
+SELECT name, batching, until_error(format('SELECT mtl_score(%L, c, i) FROM (SELECT * FROM items ORDER BY item) i, LATERAL (SELECT CASE WHEN item / 100 = 4 THEN 3e38 ELSE 1 END AS age) c', name), batching)
+FROM models, (VALUES ('off'), ('on')) v(batching) ORDER BY name, batching;
+SELECT name, batching, until_error(format('SELECT mtl_score(%L, c, i) FROM (SELECT * FROM items ORDER BY item) i, LATERAL (SELECT CASE WHEN item / 100 = 4 THEN ''{1,99}''::int[] END AS visited) c', name), batching)
+FROM models, (VALUES ('off'), ('on')) v(batching) ORDER BY name, batching;
 
 --
 -- the contract
