@@ -123,10 +123,10 @@ SELECT mtl_train('{"precision": "int8", "features": [{"name": "x", "kind": "dens
 	"tasks": [{"name": "y", "type": "regression", "label": "y"}]}', 'SELECT 1 AS x, 2 AS y', '{"epochs": 1}');
 
 -- what files may say
-CREATE FUNCTION compact(json text, VARIADIC hidden tensor[]) RETURNS mtl_model LANGUAGE sql AS $$
+CREATE FUNCTION compact(chosen text, VARIADIC hidden tensor[]) RETURNS mtl_model LANGUAGE sql AS $$
 	SELECT model_file(format('{"format": 1, "architecture": {"type": "shared_bottom", "bottom": {"hidden_units": [1], "activation": "linear", "bias": false}},
 		"features": [{"name": "x", "kind": "dense", "width": 3}], "precision": %s,
-		"tasks": [{"name": "y", "type": "regression", "tower": {"logit_bias": false}}]}', json),
+		"tasks": [{"name": "y", "type": "regression", "tower": {"logit_bias": false}}]}', chosen),
 		VARIADIC hidden || f32('task.y.tower.logit.weight', '{1,1}', 1))::mtl_model
 $$;
 CREATE FUNCTION raw(name text, dtype text, shape int[], data bytea) RETURNS tensor LANGUAGE sql AS $$ SELECT (name, dtype, shape, data)::tensor $$;
