@@ -11,6 +11,7 @@
 #include "miscadmin.h"
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
+#include "optimizer/tlist.h"
 
 #include "compat.h"
 #include "plan/join_expansion.h"
@@ -111,17 +112,6 @@ CountUses(Plan *plan, int varno, AttrNumber column, List *calls)
 
 static RowExpr *ExpandColumn(Expansion *expansion, Plan *plan, AttrNumber column);
 
-static TargetEntry *
-FindEntry(List *targetlist, const Node *expression)
-{
-	ListCell   *cell;
-
-	foreach(cell, targetlist)
-		if (equal(lfirst_node(TargetEntry, cell)->expr, expression))
-			return lfirst(cell);
-	return NULL;
-}
-
 /*
  * Adds what a row has to the target list, unless it is there, and takes the row itself
  * out.  The result is over OUTER_VAR, the node's own result.
@@ -143,7 +133,7 @@ DeliverColumns(Expansion *expansion, Plan *plan, AttrNumber column, const RowExp
 		/* anything else is what stands for a dropped column */
 		if (!IsA(lfirst(cell), Var))
 			continue;
-		entry = FindEntry(targetlist, lfirst(cell));
+		entry = tlist_member(lfirst(cell), targetlist);
 		if (entry == NULL)
 		{
 			entry = makeTargetEntry(lfirst(cell), list_length(targetlist) + 1, NULL, false);

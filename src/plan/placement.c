@@ -1,0 +1,55 @@
+/*
+ * placement.c
+ *	  Where an MtlScore node may stand, and the node for the place.
+ */
+#include "postgres.h"
+
+#include "compat.h"
+#include "plan/batchable.h"
+#include "plan/placement.h"
+#include "plan/plan_walk.h"
+
+static bool
+AllFeaturesAreSafe(List *calls)
+{
+	ListCell   *cell;
+
+	foreach(cell, calls)
+		if (!FeaturesAreSafe(lfirst_node(FuncExpr, cell)))
+			return false;
+	return true;
+}
+
+bool
+MayReadAhead(const Rewrite *rewrite, Plan *child, List *calls, const Reader *reader, bool bounded)
+{
+	if (PlanHasEffects(rewrite->statement, child))
+		return false;
+	if (!reader->stops_early || bounded)
+		return true;
+	return AllFeaturesAreSafe(calls) && !PlanCanRaise(rewrite->statement, child);
+}
+
+Plan *
+PlaceScoreNode(Rewrite *rewrite, const Plan *like, ScoreNodeSpec *spec, const Reader *reader, bool bounded)
+{
+	Plan	   *node;
+
+	spec->mode = reader->reads_all ? BATCH_ALL : BATCH_GROW;
+	spec->put_off_errors = AllFeaturesAreSafe(spec->calls);
+	if (bounded)
+	{
+		spec->limit_count = copyObject(reader->limit_count);
+		spec->limit_offset = copyObject(reader->limit_offset);
+	}
+	node = (Plan *) ScoreNodeMake(spec);
+	node->startup_cost = like->startup_cost;
+	node->total_cost = like->total_cost;
+	node->plan_rows = like->plan_rows;
+	node->plan_width = like->plan_width;
+	node->parallel_safe = like->parallel_safe;
+	node->plan_node_id = ++rewrite->last_node_id;
+	node->extParam = bms_copy(like->extParam);
+	node->allParam = bms_copy(like->allParam);
+	return node;
+}
