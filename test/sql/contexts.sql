@@ -3,8 +3,10 @@ CREATE SCHEMA contexts;
 SET search_path = contexts, public;
 \getenv srcdir PG_ABS_SRCDIR
 \set include :srcdir '/models/builder.sql'
+\set helpers :srcdir '/models/batching.sql'
 \set ECHO none
 \i :include
+\i :helpers
 \set ECHO all
 \set SHOW_CONTEXT never
 
@@ -50,17 +52,6 @@ FROM generate_series(1, 600) id;
 ANALYZE;
 
 -- The same in one row, and with batching off; both as text, which tells all bits.
-CREATE FUNCTION outcome(query text, batching text) RETURNS text LANGUAGE plpgsql AS $$
-DECLARE
-	result text;
-BEGIN
-	PERFORM set_config('mtl_rank.batching', batching, true);
-	EXECUTE format('SELECT count(*) || '' rows: '' || string_agg(q::text, '' '') FROM (%s) q', query) INTO result;
-	RETURN result;
-EXCEPTION WHEN OTHERS THEN
-	RETURN sqlstate || ' ' || sqlerrm;
-END
-$$;
 CREATE FUNCTION same(pairs text, single text) RETURNS TABLE (model text, as_row bool, batched bool, outcome text, different_scores bool) LANGUAGE plpgsql AS $$
 BEGIN
 	FOR model IN SELECT name FROM models ORDER BY name LOOP
