@@ -64,16 +64,8 @@ BEGIN
 END
 $$;
 -- numbers of the node, without loops that did nothing
-CREATE FUNCTION counts(query text) RETURNS SETOF text LANGUAGE plpgsql AS $$
-DECLARE
-	line text;
-BEGIN
-	FOR line IN EXECUTE 'EXPLAIN (ANALYZE, BUFFERS off, COSTS off, TIMING off, SUMMARY off) ' || query LOOP
-		IF line ~ '(Scored Rows|Contexts|Batches): ' THEN
-			RETURN NEXT trim(line);
-		END IF;
-	END LOOP;
-END
+CREATE FUNCTION counts(query text) RETURNS SETOF text LANGUAGE sql AS $$
+	SELECT trim(line) FROM ran(query) line WHERE line ~ '(Scored Rows|Contexts|Batches): '
 $$;
 
 --
