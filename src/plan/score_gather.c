@@ -97,6 +97,21 @@ FetchRow(ScoreNodeState *state, bool ahead)
 }
 
 /*
+ * An option of a call.  That of a subquery may come as it is stored, out of line.
+ */
+static Datum
+ReadOption(ExprState *option, ExprContext *context, bool *isnull)
+{
+	MemoryContext caller = MemoryContextSwitchTo(context->ecxt_per_tuple_memory);
+	Datum		value = ExecEvalExpr(option, context, isnull);
+
+	if (!*isnull)
+		value = PointerGetDatum(PG_DETOAST_DATUM_PACKED(value));
+	MemoryContextSwitchTo(caller);
+	return value;
+}
+
+/*
  * Looks up the model for the batch.
  */
 static void
@@ -108,9 +123,8 @@ BeginBatch(ScoreNodeState *state, ScoreGroup *group)
 
 	for (int i = 0; i < group->ncalls; i++)
 		if (group->options[i])
-			group->option_values[i].value =
-				ExecEvalExprSwitchContext(group->options[i], state->arguments,
-										  &group->option_values[i].isnull);
+			group->option_values[i].value = ReadOption(group->options[i], state->arguments,
+													   &group->option_values[i].isnull);
 	if (!isnull)
 		limit = ScoreBatchBegin(group->batch, model, group->option_values, state->memory);
 	group->idle = limit == 0;

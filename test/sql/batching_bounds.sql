@@ -1,0 +1,26 @@
+-- batches of values that are stored out of line, of rows that take much memory, and of errors about sizes
+CREATE SCHEMA batching_bounds;
+SET search_path = batching_bounds, public;
+\getenv srcdir PG_ABS_SRCDIR
+\set include :srcdir '/models/builder.sql'
+\set helpers :srcdir '/models/batching.sql'
+\set ECHO none
+\i :include
+\i :helpers
+\set ECHO all
+\set SHOW_CONTEXT never
+
+CREATE TABLE models AS SELECT model_file('{"format": 1, "architecture": {"type": "single_task"},
+	"features": [{"name": "a", "kind": "dense"}, {"name": "b", "kind": "dense"}],
+	"tasks": [{"name": "p", "type": "binary"}, {"name": "r", "type": "regression"}]}',
+	f32('task.p.tower.logit.weight', '{1,2}', 1, 0.5), f32('task.p.tower.logit.bias', '{1}', 0),
+	f32('task.r.tower.logit.weight', '{1,2}', 2, 1), f32('task.r.tower.logit.bias', '{1}', 0))::mtl_model AS model;
+SELECT mtl_register('bounds', model) FROM models;
+CREATE TABLE rows AS SELECT id, id % 50 / 8.0::float8 AS a, id % 7 AS b FROM generate_series(1, 500) id;
+ANALYZE rows;
+
+-- weights that a subquery finds out of line, because all else in their row must stay in it
+CREATE TABLE wanted (weights jsonb, rest text);
+ALTER TABLE wanted ALTER weights SET STORAGE EXTERNAL, ALTER rest SET STORAGE PLAIN;
+INSERT INTO wanted SELECT '{"p": 1, "r": 3}', string_agg(md5(i::text), '') FROM generate_series(1, 90) i;
+SELECT compare('SELECT id, mtl_rank(''bounds'', r, (SELECT weights FROM wanted)) FROM rows r');
