@@ -129,6 +129,8 @@ BeginBatch(ScoreNodeState *state, ScoreGroup *group)
 		limit = ScoreBatchBegin(group->batch, model, group->option_values, state->memory);
 	group->idle = limit == 0;
 	group->begun = true;
+	if (!group->idle)
+		state->most = Min(state->most, limit);
 }
 
 /* The features of a row. */
@@ -290,7 +292,8 @@ GatherRow(ScoreNodeState *state, TupleTableSlot *slot)
 static bool
 BatchIsFull(const ScoreNodeState *state)
 {
-	return state->keeps_memory && MemoryContextMemAllocated(state->batch_context, false) > state->memory;
+	return state->nrows >= state->most ||
+		(state->keeps_memory && MemoryContextMemAllocated(state->batch_context, false) > state->memory);
 }
 
 /*
@@ -352,6 +355,7 @@ NextBatch(ScoreNodeState *state)
 	size = BatchSize(state);
 	state->nrows = 0;
 	state->next_row = 0;
+	state->most = MTL_MAX_BATCH;
 	MemoryContextReset(state->batch_context);
 	for (int i = 0; i < state->ngroups; i++)
 	{

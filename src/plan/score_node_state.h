@@ -67,6 +67,7 @@ typedef struct ScoreNodeState
 	/* rows of the current batch */
 	int			nrows;
 	int			next_row;
+	int			most;			/* that it may have, for the memory that scoring them takes */
 	MemoryContext batch_context;
 	Datum	   *values;			/* nkept for each row */
 	bool	   *nulls;

@@ -210,6 +210,21 @@ AllNull(const ScoreBatch *batch, const NullableDatum *options)
 }
 
 /*
+ * Rows that a batch can have within so many bytes, at least 1.
+ */
+static int
+RowsWithin(const ScoreBatch *batch, Size memory)
+{
+	const InputLayout *layout = batch->model->layout;
+	Size		encoded = sizeof(float) * (Size) layout->nfloats + sizeof(int32) * (Size) layout->nids;
+	int			nrows = MTL_MAX_BATCH;
+
+	while (nrows > 1 && encoded * nrows + SelectionScratchSize(batch->selection, nrows) > memory)
+		nrows /= 2;
+	return nrows;
+}
+
+/*
  * Notes whose rights the model was looked up with.
  */
 static void
@@ -223,7 +238,6 @@ int
 ScoreBatchBegin(ScoreBatch *batch, Datum model, const NullableDatum *options, Size memory)
 {
 	LoadedModel *loaded;
-	Size		row_size;
 
 	/* the functions are strict: without any result the model need not exist */
 	if (AllNull(batch, options))
@@ -255,10 +269,7 @@ ScoreBatchBegin(ScoreBatch *batch, Datum model, const NullableDatum *options, Si
 	NoteStatement(batch);
 	if (batch->contexts)
 		ContextsBegin(batch->contexts);
-
-	row_size = sizeof(float) * (Size) loaded->layout->nfloats + sizeof(int32) * (Size) loaded->layout->nids +
-		SelectionScratchSize(batch->selection, 2) - SelectionScratchSize(batch->selection, 1);
-	return Max(Min(memory / Max(row_size, 1), MTL_MAX_BATCH), 1);
+	return RowsWithin(batch, memory);
 }
 
 /*

@@ -24,3 +24,17 @@ CREATE TABLE wanted (weights jsonb, rest text);
 ALTER TABLE wanted ALTER weights SET STORAGE EXTERNAL, ALTER rest SET STORAGE PLAIN;
 INSERT INTO wanted SELECT '{"p": 1, "r": 3}', string_agg(md5(i::text), '') FROM generate_series(1, 90) i;
 SELECT compare('SELECT id, mtl_rank(''bounds'', r, (SELECT weights FROM wanted)) FROM rows r');
+
+-- a row takes 16 kB: there are as many in a batch as work_mem has room for
+SELECT mtl_register('wide', model_file('{"format": 1, "architecture": {"type": "single_task"},
+	"features": [{"name": "a", "kind": "dense", "width": 4096}], "tasks": [{"name": "r", "type": "regression"}]}',
+	f32('task.r.tower.logit.weight', '{1,4096}', VARIADIC array_fill(0.5::real, '{4096}')), f32('task.r.tower.logit.bias', '{1}', 0))::mtl_model);
+CREATE FUNCTION largest_batch(memory text, query text) RETURNS int LANGUAGE plpgsql AS $$
+BEGIN
+	PERFORM set_config('work_mem', memory, true);
+	RETURN ceil(max(substring(line FROM 'Mean Batch: ([0-9.]+)')::float8)) FROM ran(query) line;
+END
+$$;
+SELECT memory, largest_batch(memory, 'SELECT sum(mtl_score(''wide'', array_fill(id::real, ''{4096}''), ''r'')) FROM rows')
+FROM unnest('{64kB,1MB,16MB}'::text[]) memory;
+SELECT compare('SELECT id, mtl_score(''wide'', array_fill(id::real, ''{4096}''), ''r'') FROM rows');
