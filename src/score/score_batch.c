@@ -377,6 +377,7 @@ ScoreErrorIsData(void)
 		case ERRCODE_DATA_EXCEPTION:
 		case ERRCODE_FEATURE_NOT_SUPPORTED:
 		case ERRCODE_SYNTAX_ERROR_OR_ACCESS_RULE_VIOLATION:	/* columns and types of a row */
+		case ERRCODE_PROGRAM_LIMIT_EXCEEDED:	/* sizes of a value */
 			return true;
 		default:
 			return false;

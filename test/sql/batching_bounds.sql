@@ -38,3 +38,13 @@ $$;
 SELECT memory, largest_batch(memory, 'SELECT sum(mtl_score(''wide'', array_fill(id::real, ''{4096}''), ''r'')) FROM rows')
 FROM unnest('{64kB,1MB,16MB}'::text[]) memory;
 SELECT compare('SELECT id, mtl_score(''wide'', array_fill(id::real, ''{4096}''), ''r'') FROM rows');
+
+-- an error about a size is put off as any other of a value: row 6 is never asked for
+BEGIN;
+DECLARE sizes CURSOR FOR
+	SELECT id, mtl_score('bounds', ARRAY[length(repeat('x', CASE id WHEN 6 THEN 2000000000 ELSE id END)), b]::real[], 'r') FROM rows;
+SELECT plan('DECLARE c CURSOR FOR SELECT id, mtl_score(''bounds'', ARRAY[length(repeat(''x'', CASE id WHEN 6 THEN 2000000000 ELSE id END)), b]::real[], ''r'') FROM rows');
+FETCH 4 FROM sizes;
+FETCH 1 FROM sizes;
+FETCH 1 FROM sizes;
+ROLLBACK;
