@@ -228,6 +228,23 @@ RegistryLookup(Oid schema, const char *full_name)
 }
 
 /*
+ * Whether a relation of the registry is a table without policies for the current user.
+ */
+static bool
+IsPlainTable(Oid relation)
+{
+	return OidIsValid(relation) && get_rel_relkind(relation) == RELKIND_RELATION &&
+		check_enable_rls(relation, InvalidOid, true) != RLS_ENABLED;
+}
+
+bool
+RegistryHasPolicies(Oid schema)
+{
+	return !IsPlainTable(get_relname_relid("mtl_models", schema)) ||
+		!IsPlainTable(get_relname_relid("mtl_active", schema));
+}
+
+/*
  * Whether reading a table of the registry cannot fail for lack of rights.  Policies
  * may call any function, so where they hold nothing is read for information alone.
  */
@@ -236,9 +253,7 @@ MayPeek(Oid schema, const char *table)
 {
 	Oid			relation = get_relname_relid(table, schema);
 
-	return OidIsValid(relation) && get_rel_relkind(relation) == RELKIND_RELATION &&
-		pg_class_aclcheck(relation, GetUserId(), ACL_SELECT) == ACLCHECK_OK &&
-		check_enable_rls(relation, InvalidOid, true) != RLS_ENABLED;
+	return IsPlainTable(relation) && pg_class_aclcheck(relation, GetUserId(), ACL_SELECT) == ACLCHECK_OK;
 }
 
 /*

@@ -17,6 +17,13 @@
 extern Datum RegistryLookup(Oid schema, const char *name);
 
 /*
+ * Whether what a name means to the current user is for policies to decide (or for a view
+ * that somebody put in a table's place).  They may read settings, and so decide
+ * otherwise within a statement.
+ */
+extern bool RegistryHasPolicies(Oid schema);
+
+/*
  * The active version of a name, for information: false, never an error, where there
  * is none or the current user may not read the registry.
  */

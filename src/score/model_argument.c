@@ -209,6 +209,10 @@ GetByName(ModelArgument *argument, FunctionCallInfo fcinfo)
 		pfree(argument->name);
 	argument->name = MemoryContextAlloc(argument->context, VARSIZE_ANY(name));
 	memcpy(argument->name, name, VARSIZE_ANY(name));
+
+	/* no statement is like this one where it must be looked up each time */
+	if (RegistryHasPolicies(argument->schema))
+		memset(&identity, 0, sizeof(StatementIdentity));
 	memcpy(&argument->statement, &identity, sizeof(StatementIdentity));
 }
 

@@ -279,6 +279,24 @@ SET ROLE regress_mtl_reader;
 EXECUTE score('feed');
 RESET ROLE;
 
+-- and of what a policy reads at once: expressions of PL/pgSQL remember no more than it allows
+CREATE POLICY chosen ON mtl_models FOR SELECT TO regress_mtl_reader USING (name = current_setting('regress.model'));
+SET ROLE regress_mtl_reader;
+DO $$
+DECLARE
+	chosen text;
+	score real;
+BEGIN
+	FOREACH chosen IN ARRAY '{feed,search}'::text[] LOOP
+		PERFORM set_config('regress.model', chosen, true);
+		score := mtl_score('feed', ARRAY[1, 1], 'value');
+		RAISE NOTICE 'with % chosen: %', chosen, score;
+	END LOOP;
+END
+$$;
+RESET ROLE;
+DROP POLICY chosen ON mtl_models;
+
 ALTER TABLE mtl_models DISABLE ROW LEVEL SECURITY;
 DROP POLICY own ON mtl_models;
 DROP POLICY own ON mtl_active;
