@@ -61,14 +61,18 @@ static const int query_nargs[NUM_QUERIES] = {1, 2, 1, 0, 1};
  * tables, and of the user where row-level security makes a difference.
  */
 static Oid	plans_schema = InvalidOid;
+static NameData plans_schema_name;	/* that they are written with */
 static SPIPlanPtr plans[NUM_QUERIES];
 
 static SPIPlanPtr
 GetPlan(RegistryQuery query, Oid schema)
 {
 	Oid			types[2] = {TEXTOID, INT4OID};
+	char	   *schema_name = get_namespace_name(schema);
 
-	if (schema != plans_schema)
+	if (schema_name == NULL)
+		elog(ERROR, "cache lookup failed for schema %u", schema);
+	if (schema != plans_schema || strcmp(schema_name, NameStr(plans_schema_name)) != 0)
 	{
 		for (int i = 0; i < NUM_QUERIES; i++)
 		{
@@ -79,17 +83,14 @@ GetPlan(RegistryQuery query, Oid schema)
 				SPI_freeplan(old);
 		}
 		plans_schema = schema;
+		namestrcpy(&plans_schema_name, schema_name);
 	}
 
 	if (plans[query] == NULL)
 	{
-		char	   *schema_name = get_namespace_name(schema);
-		SPIPlanPtr	plan;
+		SPIPlanPtr	plan = SPI_prepare(psprintf(query_texts[query], quote_identifier(schema_name)),
+									   query_nargs[query], types);
 
-		if (schema_name == NULL)
-			elog(ERROR, "cache lookup failed for schema %u", schema);
-		plan = SPI_prepare(psprintf(query_texts[query], quote_identifier(schema_name)),
-						   query_nargs[query], types);
 		if (plan == NULL)
 			elog(ERROR, "SPI_prepare failed: %s", SPI_result_code_string(SPI_result));
 		if (SPI_keepplan(plan) != 0)

@@ -346,4 +346,14 @@ ALTER TABLE mtl_models ADD COLUMN version bigint NOT NULL DEFAULT 2;
 SELECT mtl_score('feed@2', ARRAY[1, 1], 'value') IS NOT NULL AS found;
 ROLLBACK;
 
+-- a schema of another name, beside one that has taken its name
+SELECT mtl_score('unknown', ARRAY[1, 1], 'value');
+BEGIN;
+ALTER SCHEMA public RENAME TO renamed;
+CREATE SCHEMA public;
+CREATE TABLE public.mtl_models (name text, version int, model text);
+INSERT INTO public.mtl_models VALUES ('impostor', 1, 'MTLR');
+SELECT renamed.mtl_score('unknown', ARRAY[1, 1], 'value');
+ROLLBACK;
+
 TRUNCATE mtl_activations, mtl_active, mtl_models;
