@@ -16,8 +16,10 @@
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/date.h"
+#include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/numeric.h"
+#include "utils/syscache.h"
 #include "utils/timestamp.h"
 
 #include "compat.h"
@@ -31,8 +33,12 @@
 typedef struct EnumLabel
 {
 	Oid			value;			/* InvalidOid: none */
+	uint64		changes;		/* that there had been when it was read */
 	FeatureValue label;
 } EnumLabel;
+
+/* Of enums, that this process has heard of: a reader may outlive them. */
+static uint64 enum_changes = 0;
 
 /* Days and seconds from the Unix epoch to PostgreSQL's. */
 #define EPOCH_DAYS (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE)
@@ -124,6 +130,31 @@ InitCast(TypeReader *reader, Oid type, Oid function)
 }
 
 static void
+CountEnumChange(Datum arg, int cache, uint32 hash)
+{
+	enum_changes++;
+}
+
+uint64
+TypeReaderChanges(void)
+{
+	return enum_changes;
+}
+
+static void
+InitEnum(TypeReader *reader)
+{
+	static bool registered = false;
+
+	if (!registered)
+	{
+		CacheRegisterSyscacheCallback(ENUMOID, CountEnumChange, (Datum) 0);
+		registered = true;
+	}
+	reader->labels = MemoryContextAllocZero(reader->context, sizeof(EnumLabel) * KEPT_LABELS);
+}
+
+static void
 InitList(TypeReader *reader, Oid element)
 {
 	reader->is_list = true;
@@ -164,7 +195,7 @@ TypeReaderInit(TypeReader *reader, Oid type, MemoryContext context)
 	}
 
 	if (reader->scalar == SCALAR_ENUM)
-		reader->labels = MemoryContextAllocZero(context, sizeof(EnumLabel) * KEPT_LABELS);
+		InitEnum(reader);
 	return true;
 }
 
@@ -223,8 +254,9 @@ EnumValue(const TypeReader *reader, Oid oid)
 {
 	EnumLabel  *kept = &reader->labels[murmurhash32(oid) % KEPT_LABELS];
 
-	if (kept->value != oid)
+	if (kept->value != oid || kept->changes != enum_changes)
 	{
+		uint64		changes = enum_changes;
 		char	   *text = DatumGetCString(DirectFunctionCall1(enum_out, ObjectIdGetDatum(oid)));
 		FeatureValue label = FeatureValueFromText(text, strlen(text));
 		char	   *copy = MemoryContextAlloc(reader->context, Max(label.u.text.length, 1));
@@ -234,6 +266,7 @@ EnumValue(const TypeReader *reader, Oid oid)
 		if (OidIsValid(kept->value))
 			pfree(unconstify(char *, kept->label.u.text.data));
 		kept->value = oid;
+		kept->changes = changes;
 		kept->label = label;
 	}
 	return kept->label;

@@ -70,6 +70,12 @@ extern bool TypeReaderInit(TypeReader *reader, Oid type, MemoryContext context);
  */
 extern bool TypeReaderCallsCast(Oid type);
 
+/*
+ * Another number once the same Datum may be another value, as after a label of an enum
+ * was changed.
+ */
+extern uint64 TypeReaderChanges(void);
+
 /* Reads a Datum of a type that is no list. */
 extern FeatureValue TypeReaderValue(const TypeReader *reader, Datum datum);
 

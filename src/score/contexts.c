@@ -9,6 +9,7 @@
 #include "fmgr.h"
 #include "utils/memutils.h"
 
+#include "features/type_reader.h"
 #include "score/contexts.h"
 
 /* Of the hash table: more than twice as many as contexts. */
@@ -31,6 +32,7 @@ struct Contexts
 	MemoryContext bytes;		/* of the rows */
 
 	uint32		map;			/* the source's, that all this is for */
+	uint64		type_changes;	/* of values that the same bytes stand for */
 	int			nfields;		/* that shares have */
 	bool		changed;		/* all was forgotten since ContextsBegin() */
 	bool		full;
@@ -83,8 +85,9 @@ Forget(Contexts *contexts)
 void
 ContextsBegin(Contexts *contexts)
 {
-	if (contexts->full)
+	if (contexts->full || contexts->type_changes != TypeReaderChanges())
 		Forget(contexts);
+	contexts->type_changes = TypeReaderChanges();
 	contexts->changed = false;
 }
 

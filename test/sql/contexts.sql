@@ -174,6 +174,33 @@ FROM models, (VALUES ('off'), ('on')) v(batching) ORDER BY name, batching;
 SELECT name, batching, until_error(format('SELECT mtl_score(%L, c, i) FROM (SELECT * FROM items ORDER BY item) i, LATERAL (SELECT CASE WHEN item / 100 = 4 THEN ''{1,99}''::int[] END AS visited) c', name), batching)
 FROM models, (VALUES ('off'), ('on')) v(batching) ORDER BY name, batching;
 
+-- a label that is changed within a transaction, in which PL/pgSQL keeps an expression's state
+CREATE TYPE mood AS ENUM ('low', 'high');
+CREATE TABLE moods AS SELECT 'low'::mood AS mood;
+CREATE TABLE mood_model AS SELECT model_file('{"format": 1, "architecture": {"type": "single_task"},
+	"features": [{"name": "mood", "kind": "sparse", "lookup": {"type": "vocabulary"}, "oov": "zero"}], "tasks": [{"name": "r", "type": "regression"}]}',
+	u8('vocabulary.mood.bytes', 'lowhigh'), i64('vocabulary.mood.offsets', '{3}', 0, 3, 7), f32('embedding.mood.weight', '{2,1}', 1, 2),
+	f32('task.r.tower.logit.weight', '{1,1}', 1), f32('task.r.tower.logit.bias', '{1}', 0))::mtl_model AS model;
+DO $$
+DECLARE
+	model mtl_model := (SELECT m.model FROM mood_model m);
+	row moods;
+	label text;
+	alone real;
+	as_context real;
+BEGIN
+	SELECT * INTO row FROM moods;
+	FOREACH label IN ARRAY '{low,lower,lowest,low}'::text[] LOOP
+		IF label <> row.mood::text THEN
+			EXECUTE format('ALTER TYPE mood RENAME VALUE %L TO %L', row.mood, label);
+		END IF;
+		alone := mtl_score(model, row, 'r');
+		as_context := mtl_score(model, row, ROW(1), 'r');
+		RAISE NOTICE '%: % %', row.mood, alone, as_context;
+	END LOOP;
+END
+$$;
+
 --
 -- the contract
 --
