@@ -21,6 +21,7 @@
 #include "compat.h"
 #include "features/type_reader.h"
 #include "plan/batchable.h"
+#include "plan/plan_walk.h"
 #include "score/score_kind.h"
 
 /* -------------------------------------------------------------- arguments */
@@ -244,8 +245,13 @@ ArgumentsAreForeign(List *args)
 	return false;
 }
 
+/*
+ * lazy_params are those whose first use may raise an error that leaves something behind.
+ * What is evaluated for each row is, at the latest, for the first of a batch, which is not
+ * read ahead; where it depends on the row, any may be the first to use them.
+ */
 static bool
-UnsafeWalker(Node *node, void *context)
+UnsafeWalker(Node *node, Bitmapset *lazy_params)
 {
 	if (node == NULL)
 		return false;
@@ -264,7 +270,13 @@ UnsafeWalker(Node *node, void *context)
 				return true;
 			break;
 		case T_SubscriptingRef:
-			if (((SubscriptingRef *) node)->refcontainertype >= FirstNormalObjectId)
+			if (((SubscriptingRef *) node)->refcontainertype >= FirstNormalObjectId || HasParam(node, lazy_params))
+				return true;
+			break;
+		case T_BoolExpr:
+		case T_CaseExpr:
+		case T_CoalesceExpr:
+			if (HasParam(node, lazy_params))
 				return true;
 			break;
 		case T_FuncExpr:
@@ -284,11 +296,8 @@ UnsafeWalker(Node *node, void *context)
 		case T_CoerceViaIO:
 		case T_ArrayCoerceExpr:
 		case T_List:
-		case T_BoolExpr:
-		case T_CaseExpr:
 		case T_CaseWhen:
 		case T_CaseTestExpr:
-		case T_CoalesceExpr:
 		case T_RowExpr:
 		case T_ArrayExpr:
 		case T_RelabelType:
@@ -302,8 +311,8 @@ UnsafeWalker(Node *node, void *context)
 		default:
 			return true;
 	}
-	return check_functions_in_node(node, FunctionIsUnsafe, context) ||
-		expression_tree_walker(node, UnsafeWalker, context);
+	return check_functions_in_node(node, FunctionIsUnsafe, NULL) ||
+		expression_tree_walker(node, UnsafeWalker, (void *) lazy_params);
 }
 
 /* The row type that was looked at last: it is mostly the same. */
@@ -386,12 +395,12 @@ FeatureTypesAreSafe(const FuncExpr *call)
 }
 
 bool
-FeaturesAreSafe(const FuncExpr *call)
+FeaturesAreSafe(const FuncExpr *call, Bitmapset *lazy_params)
 {
 	const ScoreKind *kind = ScoreKindFind(call->funcid);
 
 	for (int i = 0; i < kind->nrows; i++)
-		if (UnsafeWalker(list_nth(call->args, 1 + i), NULL))
+		if (UnsafeWalker(list_nth(call->args, 1 + i), lazy_params))
 			return false;
 	return FeatureTypesAreSafe(call);
 }

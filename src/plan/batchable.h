@@ -11,6 +11,7 @@
 
 #include "postgres.h"
 
+#include "nodes/bitmapset.h"
 #include "nodes/pg_list.h"
 #include "nodes/primnodes.h"
 
@@ -23,9 +24,9 @@ extern List *FindBatchableCalls(Node *expression, List *calls);
 /*
  * Whether computing the features of a call, and encoding them, can raise no error
  * but one that ScoreErrorIsData() tells, and runs no code that an error would leave
- * in disorder: columns, and the server's own immutable functions.
+ * in disorder: columns, and the server's own immutable functions.  See LazyParams().
  */
-extern bool FeaturesAreSafe(const FuncExpr *call);
+extern bool FeaturesAreSafe(const FuncExpr *call, Bitmapset *lazy_params);
 
 /*
  * Whether that can still be so: since the call was planned a row's type may have been

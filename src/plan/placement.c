@@ -10,12 +10,12 @@
 #include "plan/plan_walk.h"
 
 static bool
-AllFeaturesAreSafe(List *calls)
+AllFeaturesAreSafe(const Rewrite *rewrite, List *calls)
 {
 	ListCell   *cell;
 
 	foreach(cell, calls)
-		if (!FeaturesAreSafe(lfirst_node(FuncExpr, cell)))
+		if (!FeaturesAreSafe(lfirst_node(FuncExpr, cell), rewrite->lazy_params))
 			return false;
 	return true;
 }
@@ -27,7 +27,8 @@ MayReadAhead(const Rewrite *rewrite, Plan *child, List *calls, const Reader *rea
 		return false;
 	if (!reader->stops_early || bounded)
 		return true;
-	return AllFeaturesAreSafe(calls) && !PlanCanRaise(rewrite->statement, child);
+	return AllFeaturesAreSafe(rewrite, calls) &&
+		!PlanCanRaise(rewrite->statement, child, rewrite->lazy_params);
 }
 
 Plan *
@@ -36,7 +37,7 @@ PlaceScoreNode(Rewrite *rewrite, const Plan *like, ScoreNodeSpec *spec, const Re
 	Plan	   *node;
 
 	spec->mode = reader->reads_all ? BATCH_ALL : BATCH_GROW;
-	spec->put_off_errors = AllFeaturesAreSafe(spec->calls);
+	spec->put_off_errors = AllFeaturesAreSafe(rewrite, spec->calls);
 	if (bounded)
 	{
 		spec->limit_count = copyObject(reader->limit_count);

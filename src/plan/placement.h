@@ -17,6 +17,7 @@ typedef struct Rewrite
 {
 	PlannedStmt *statement;
 	int			last_node_id;	/* the highest in use */
+	Bitmapset  *lazy_params;	/* see LazyParams() */
 } Rewrite;
 
 /*

@@ -162,12 +162,28 @@ PlanHasEffects(const PlannedStmt *statement, Plan *plan)
 
 /* ----------------------------------------------------------------- errors */
 
+static bool
+HasParamWalker(Node *node, Bitmapset *params)
+{
+	if (node == NULL)
+		return false;
+	if (IsA(node, Param))
+		return ((Param *) node)->paramkind == PARAM_EXEC && bms_is_member(((Param *) node)->paramid, params);
+	return expression_tree_walker(node, HasParamWalker, (void *) params);
+}
+
+bool
+HasParam(Node *expression, Bitmapset *params)
+{
+	return params != NULL && HasParamWalker(expression, params);
+}
+
 /*
  * Aggregates of the server finish without an error once they have their input;
  * anything else must be leakproof.
  */
 static bool
-ExpressionCanRaise(Node *expression)
+ExpressionCanRaise(Node *expression, Bitmapset *lazy_params)
 {
 	if (expression == NULL)
 		return false;
@@ -176,19 +192,19 @@ ExpressionCanRaise(Node *expression)
 		ListCell   *cell;
 
 		foreach(cell, (List *) expression)
-			if (ExpressionCanRaise(lfirst(cell)))
+			if (ExpressionCanRaise(lfirst(cell), lazy_params))
 				return true;
 		return false;
 	}
 	if (IsA(expression, TargetEntry))
-		return ExpressionCanRaise((Node *) ((TargetEntry *) expression)->expr);
+		return ExpressionCanRaise((Node *) ((TargetEntry *) expression)->expr, lazy_params);
 	if (IsA(expression, Aggref))
 		return ((Aggref *) expression)->aggfnoid >= FirstNormalObjectId;
-	return contain_leaked_vars(expression);
+	return contain_leaked_vars(expression) || HasParam(expression, lazy_params);
 }
 
 bool
-PlanCanRaise(const PlannedStmt *statement, Plan *plan)
+PlanCanRaise(const PlannedStmt *statement, Plan *plan, Bitmapset *lazy_params)
 {
 	bool		before_first_row = false;
 	ListCell   *cell;
@@ -234,19 +250,51 @@ PlanCanRaise(const PlannedStmt *statement, Plan *plan)
 			break;
 		case T_FunctionScan:
 			/* the function has run to its end */
-			return ExpressionCanRaise((Node *) plan->targetlist) || ExpressionCanRaise((Node *) plan->qual);
+			return ExpressionCanRaise((Node *) plan->targetlist, lazy_params) ||
+				ExpressionCanRaise((Node *) plan->qual, lazy_params);
 		default:
 			return true;
 	}
 	foreach(cell, PlanExpressions(plan))
-		if (ExpressionCanRaise(lfirst(cell)))
+		if (ExpressionCanRaise(lfirst(cell), lazy_params))
 			return true;
-	if (IsA(plan, CteScan) && PlanCanRaise(statement, SubplanOf(statement, ((CteScan *) plan)->ctePlanId)))
+	if (IsA(plan, CteScan) &&
+		PlanCanRaise(statement, SubplanOf(statement, ((CteScan *) plan)->ctePlanId), lazy_params))
 		return true;
 	if (before_first_row)
 		return false;
 	foreach(cell, PlanChildren(plan))
-		if (PlanCanRaise(statement, lfirst(cell)))
+		if (PlanCanRaise(statement, lfirst(cell), lazy_params))
 			return true;
 	return false;
+}
+
+/* --------------------------------------------------------- initial plans */
+
+static Bitmapset *
+AddParams(Bitmapset *params, Plan *plan)
+{
+	ListCell   *cell;
+	ListCell   *param;
+
+	check_stack_depth();
+	if (plan == NULL)
+		return params;
+	foreach(cell, plan->initPlan)
+		foreach(param, lfirst_node(SubPlan, cell)->setParam)
+			params = bms_add_member(params, lfirst_int(param));
+	foreach(cell, PlanChildren(plan))
+		params = AddParams(params, lfirst(cell));
+	return params;
+}
+
+Bitmapset *
+LazyParams(const PlannedStmt *statement)
+{
+	Bitmapset  *params = AddParams(NULL, statement->planTree);
+	ListCell   *cell;
+
+	foreach(cell, statement->subplans)
+		params = AddParams(params, lfirst(cell));
+	return params;
 }

@@ -25,6 +25,15 @@ extern bool PlanHasEffects(const PlannedStmt *statement, Plan *plan);
  * Whether reading more rows of a plan than are asked for can raise an error, or
  * compute scores.  What a node does before its first row comes out does not count.
  */
-extern bool PlanCanRaise(const PlannedStmt *statement, Plan *plan);
+extern bool PlanCanRaise(const PlannedStmt *statement, Plan *plan, Bitmapset *lazy_params);
+
+/*
+ * Parameters that stand for subqueries, which run when one of these is first used, and
+ * then can raise errors and have effects.  After an error they must not run again.
+ */
+extern Bitmapset *LazyParams(const PlannedStmt *statement);
+
+/* Whether an expression uses one of these parameters. */
+extern bool HasParam(Node *expression, Bitmapset *params);
 
 #endif							/* MTL_RANK_PLAN_WALK_H */

@@ -234,7 +234,7 @@ KeepScrollable(Rewrite *rewrite, PlannedStmt *statement)
 void
 BatchScores(PlannedStmt *statement, int cursor_options, bool required)
 {
-	Rewrite		rewrite = {statement, 0};
+	Rewrite		rewrite = {statement, 0, LazyParams(statement)};
 	Reader		reader = {0};
 	ListCell   *cell;
 

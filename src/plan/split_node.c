@@ -13,6 +13,7 @@
 #include "plan/batchable.h"
 #include "plan/feature_rows.h"
 #include "plan/join_expansion.h"
+#include "plan/plan_walk.h"
 #include "plan/row_expansion.h"
 #include "plan/scan_tuple.h"
 #include "plan/split_node.h"
@@ -209,7 +210,7 @@ StackStages(Rewrite *rewrite, Plan *child, const Plan *like, List *stages, List 
  * Whether conditions between stages, which are checked ahead, can raise an error.
  */
 static bool
-StagesCanRaise(List *stages, int ncolumns)
+StagesCanRaise(const Rewrite *rewrite, List *stages, int ncolumns)
 {
 	ScanTuple	tuple = {ncolumns, NIL, INDEX_VAR};
 	ListCell   *cell;
@@ -223,7 +224,8 @@ StagesCanRaise(List *stages, int ncolumns)
 			break;
 		tuple.calls = list_concat(tuple.calls, stage->calls);
 		foreach(qual, stage->qual)
-			if (contain_leaked_vars(UseScores(lfirst(qual), &tuple)))
+			if (contain_leaked_vars(UseScores(lfirst(qual), &tuple)) ||
+				HasParam(lfirst(qual), rewrite->lazy_params))
 				return true;
 	}
 	return false;
@@ -298,7 +300,7 @@ SplitNode(Rewrite *rewrite, Plan *plan, const Reader *reader)
 	if (!MayReadAhead(rewrite, plan,
 					  FindBatchableCalls((Node *) targetlist, FindBatchableCalls((Node *) quals, NIL)),
 					  reader, bounded) ||
-		(reader->stops_early && StagesCanRaise(stages, list_length(columns.entries))))
+		(reader->stops_early && StagesCanRaise(rewrite, stages, list_length(columns.entries))))
 	{
 		UndoExpansions(expansion.changes);
 		plan->targetlist = old_targetlist;

@@ -1,4 +1,4 @@
--- batches of values that are stored out of line, of rows that take much memory, and of errors about sizes
+-- batches of values that are stored out of line, of rows that take much memory, of errors about sizes, and of subqueries that run when they are needed
 CREATE SCHEMA batching_bounds;
 SET search_path = batching_bounds, public;
 \getenv srcdir PG_ABS_SRCDIR
@@ -48,3 +48,49 @@ FETCH 4 FROM sizes;
 FETCH 1 FROM sizes;
 FETCH 1 FROM sizes;
 ROLLBACK;
+
+-- so is a subquery that runs when a row first needs it, and its error: it would not run again as from the beginning
+CREATE TABLE numbers AS SELECT x FROM generate_series(1, 10) x;
+CREATE FUNCTION until_error(query text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+	rows refcursor;
+	row record;
+	result text[];
+BEGIN
+	OPEN rows FOR EXECUTE query;
+	LOOP
+		FETCH rows INTO row;
+		EXIT WHEN NOT found;
+		result := result || row::text;
+	END LOOP;
+	RETURN result;
+EXCEPTION WHEN OTHERS THEN
+	RETURN concat_ws(' ', result, sqlerrm);
+END
+$$;
+SELECT features, until_error(format('SELECT id, mtl_score(''bounds'', %s, ''r'') FROM rows LIMIT 7', features)) FROM (VALUES
+	('ARRAY[b, CASE WHEN id > 4 THEN (SELECT sum(10 / (x - 5)) FROM numbers) ELSE 0 END]'),
+	('ARRAY[b, coalesce(nullif(id, 5), (SELECT sum(10 / (x - 5)) FROM numbers))]'),
+	('ARRAY[b, (id > 4 AND 1 = (SELECT sum(10 / (x - 5)) FROM numbers))::int]'),
+	('ARRAY[b, (ARRAY[id, 1])[CASE WHEN id > 4 THEN (SELECT sum(10 / (x - 5)) FROM numbers) ELSE 1 END]]'),
+	('ARRAY[b, (SELECT sum(10 / (x - 5)) FROM numbers)]')) v(features);
+BEGIN;
+DECLARE lazy CURSOR FOR
+	SELECT id, mtl_score('bounds', ARRAY[b, CASE WHEN id > 4 THEN (SELECT sum(10 / (x - 5)) FROM numbers) ELSE 0 END], 'r') FROM rows;
+FETCH 4 FROM lazy;
+FETCH 1 FROM lazy;
+ROLLBACK;
+BEGIN;
+DECLARE lazy CURSOR FOR
+	SELECT id, mtl_score('bounds', rows, 'r') FROM rows WHERE id < 5 OR a < (SELECT sum(10 / (x - 5)) FROM numbers);
+FETCH 4 FROM lazy;
+FETCH 1 FROM lazy;
+ROLLBACK;
+BEGIN;
+DECLARE lazy CURSOR FOR
+	SELECT id, mtl_score('bounds', rows, 'p') FROM rows WHERE mtl_score('bounds', rows, 'r') < 20 AND (id < 5 OR a < (SELECT sum(10 / (x - 5)) FROM numbers));
+FETCH 4 FROM lazy;
+FETCH 1 FROM lazy;
+ROLLBACK;
+-- one that every row needs has run before any row is read ahead
+SELECT plan('DECLARE c CURSOR FOR SELECT mtl_score(''bounds'', ARRAY[b, (SELECT sum(10 / x) FROM numbers)], ''r'') FROM rows');
