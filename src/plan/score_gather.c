@@ -17,18 +17,14 @@
 #include "plan/score_gather.h"
 
 /*
- * The number of rows that Limit will ask for, if it says.
+ * The number of rows that Limit will ask for.
  */
 static void
-ReadBound(ScoreNodeState *state)
+EvaluateBound(ScoreNodeState *state)
 {
 	Datum		value;
 	bool		isnull;
 
-	state->bound_ready = true;
-	state->bounded = false;
-	if (state->limit_count == NULL)
-		return;
 	ResetExprContext(state->arguments);
 	value = ExecEvalExprSwitchContext(state->limit_count, state->arguments, &isnull);
 	if (isnull)
@@ -42,6 +38,20 @@ ReadBound(ScoreNodeState *state)
 			return;
 	}
 	state->bounded = true;
+}
+
+/*
+ * Does so if there is one, and tells it to the child as Limit would, which may be a sort.
+ */
+static void
+ReadBound(ScoreNodeState *state)
+{
+	state->bound_ready = true;
+	state->bounded = false;
+	if (state->limit_count == NULL)
+		return;
+	EvaluateBound(state);
+	ExecSetTupleBound(state->bounded ? state->remaining : -1, outerPlanState(&state->css));
 }
 
 /*

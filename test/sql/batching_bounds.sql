@@ -1,4 +1,4 @@
--- batches of values that are stored out of line, of rows that take much memory, of errors about sizes, and of subqueries that run when they are needed
+-- batches of values that are stored out of line, of rows that take much memory, of errors about sizes, of subqueries that run when they are needed, and of sorts for a LIMIT
 CREATE SCHEMA batching_bounds;
 SET search_path = batching_bounds, public;
 \getenv srcdir PG_ABS_SRCDIR
@@ -94,3 +94,22 @@ FETCH 1 FROM lazy;
 ROLLBACK;
 -- one that every row needs has run before any row is read ahead
 SELECT plan('DECLARE c CURSOR FOR SELECT mtl_score(''bounds'', ARRAY[b, (SELECT sum(10 / x) FROM numbers)], ''r'') FROM rows');
+
+-- a sort below learns how many rows are wanted of it
+CREATE FUNCTION sort_method(query text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+	line text;
+BEGIN
+	FOR line IN EXECUTE 'EXPLAIN (ANALYZE, COSTS off, TIMING off, SUMMARY off) ' || query LOOP
+		IF line ~ 'Sort Method' THEN
+			RETURN substring(line FROM 'Sort Method: (.*?)  ');
+		END IF;
+	END LOOP;
+END
+$$;
+PREPARE bounded(int, int) AS SELECT id, mtl_score('bounds', rows, 'r') FROM rows ORDER BY a, id LIMIT $1 OFFSET $2;
+SET plan_cache_mode = force_generic_plan;
+SELECT bound, sort_method(format('EXECUTE bounded(%s)', bound)) FROM unnest('{"3, 0", "3, 4", "NULL, 4", "3, NULL"}'::text[]) bound;
+RESET plan_cache_mode;
+SELECT compare('SELECT id, mtl_score(''bounds'', rows, ''r'') FROM rows ORDER BY a, id LIMIT 3 OFFSET 5');
+SELECT compare('SELECT o.x, l.* FROM numbers o, LATERAL (SELECT id, mtl_score(''bounds'', ARRAY[a, o.x], ''r'') FROM rows ORDER BY b - o.x, id LIMIT nullif(o.x, 7)) l');
