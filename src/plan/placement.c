@@ -25,7 +25,7 @@ MayReadAhead(const Rewrite *rewrite, Plan *child, List *calls, const Reader *rea
 {
 	if (PlanHasEffects(rewrite->statement, child))
 		return false;
-	if (!reader->stops_early || bounded)
+	if (!reader->stops_early || (bounded && !reader->limit_is_most))
 		return true;
 	return AllFeaturesAreSafe(rewrite, calls) &&
 		!PlanCanRaise(rewrite->statement, child, rewrite->lazy_params);
@@ -42,6 +42,7 @@ PlaceScoreNode(Rewrite *rewrite, const Plan *like, ScoreNodeSpec *spec, const Re
 	{
 		spec->limit_count = copyObject(reader->limit_count);
 		spec->limit_offset = copyObject(reader->limit_offset);
+		spec->limit_is_most = reader->limit_is_most;
 	}
 	node = (Plan *) ScoreNodeMake(spec);
 	node->startup_cost = like->startup_cost;

@@ -22,7 +22,7 @@ typedef struct Rewrite
 
 /*
  * Whether calls may be computed ahead over this plan, which is read so.  With bounded,
- * no more rows of it are read than the reader's limit says.
+ * the reader's limit counts its rows.
  */
 extern bool MayReadAhead(const Rewrite *rewrite, Plan *child, List *calls, const Reader *reader, bool bounded);
 

@@ -52,12 +52,12 @@ LimitReader(const Limit *limit, const Reader *parent)
 		/* OFFSET alone */
 		return Unbounded(*parent);
 	}
-	if (parent->stops_early || parent->limit_count ||
-		limit->limitOption != LIMIT_OPTION_COUNT ||
+	if (limit->limitOption != LIMIT_OPTION_COUNT ||
 		contain_subplans((Node *) bounds) || contain_volatile_functions((Node *) bounds))
 		return reader;
 	reader.limit_count = limit->limitCount;
 	reader.limit_offset = limit->limitOffset;
+	reader.limit_is_most = parent->stops_early || parent->limit_count != NULL;
 	return reader;
 }
 

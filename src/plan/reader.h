@@ -21,10 +21,11 @@ typedef struct Reader
 
 	/*
 	 * Not NULL: exactly as many rows are asked for as these say, or all if there are
-	 * not so many.
+	 * not so many; with limit_is_most, perhaps fewer.
 	 */
 	Node	   *limit_count;
 	Node	   *limit_offset;
+	bool		limit_is_most;
 } Reader;
 
 /* One that may stop after any row, as of a cursor or a subquery. */

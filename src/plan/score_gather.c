@@ -17,31 +17,32 @@
 #include "plan/score_gather.h"
 
 /*
- * The number of rows that Limit will ask for.
+ * The number of rows that Limit will ask for at most; -1 if it says none.
  */
-static void
-EvaluateBound(ScoreNodeState *state)
+static int64
+EvaluateLimit(ScoreNodeState *state)
 {
 	Datum		value;
 	bool		isnull;
+	int64		nrows;
 
 	ResetExprContext(state->arguments);
 	value = ExecEvalExprSwitchContext(state->limit_count, state->arguments, &isnull);
 	if (isnull)
-		return;
+		return -1;
 	/* what is not a number of rows, Limit complains about */
-	state->remaining = Max(DatumGetInt64(value), 0);
+	nrows = Max(DatumGetInt64(value), 0);
 	if (state->limit_offset)
 	{
 		value = ExecEvalExprSwitchContext(state->limit_offset, state->arguments, &isnull);
-		if (!isnull && pg_add_s64_overflow(state->remaining, Max(DatumGetInt64(value), 0), &state->remaining))
-			return;
+		if (!isnull && pg_add_s64_overflow(nrows, Max(DatumGetInt64(value), 0), &nrows))
+			return -1;
 	}
-	state->bounded = true;
+	return nrows;
 }
 
 /*
- * Does so if there is one, and tells it to the child as Limit would, which may be a sort.
+ * Looks at the limit, and tells it to the child as Limit would, which may be a sort.
  */
 static void
 ReadBound(ScoreNodeState *state)
@@ -50,8 +51,9 @@ ReadBound(ScoreNodeState *state)
 	state->bounded = false;
 	if (state->limit_count == NULL)
 		return;
-	EvaluateBound(state);
-	ExecSetTupleBound(state->bounded ? state->remaining : -1, outerPlanState(&state->css));
+	state->remaining = EvaluateLimit(state);
+	state->bounded = state->remaining >= 0;
+	ExecSetTupleBound(state->remaining, outerPlanState(&state->css));
 }
 
 /*
@@ -61,16 +63,18 @@ ReadBound(ScoreNodeState *state)
 static int
 BatchSize(const ScoreNodeState *state)
 {
-	double		size;
+	double		size = MTL_MAX_BATCH;
 
 	if (state->one_by_one)
 		return 1;
 	if (state->mode == BATCH_ALL)
 		return MTL_MAX_BATCH;
+	/* a child that has been told gives no more than that */
 	if (state->bounded)
-		return Max(Min(state->remaining, MTL_MAX_BATCH), 1);
-	size = 2 * state->rows_returned + 1 - state->rows_scored;
-	return Max(Min(size, MTL_MAX_BATCH), 1);
+		size = Min(size, state->remaining);
+	if (!state->bounded || state->limit_is_most)
+		size = Min(size, 2 * state->rows_returned + 1 - state->rows_scored);
+	return Max(size, 1);
 }
 
 /*

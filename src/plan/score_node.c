@@ -203,6 +203,7 @@ BeginNode(CustomScanState *css, EState *estate, int eflags)
 		state->limit_count = ExecInitExpr(list_nth(plan->custom_exprs, state->ncalls), &css->ss.ps);
 	if (lfourth_int(settings))
 		state->limit_offset = ExecInitExpr(list_nth(plan->custom_exprs, state->ncalls + 1), &css->ss.ps);
+	state->limit_is_most = list_nth_int(settings, 4);
 	BeginKept(state, plan);
 
 	state->arguments = CreateExprContext(estate);

@@ -46,15 +46,19 @@ typedef struct ScoreNodeSpec
 	 */
 	bool		put_off_errors;
 
-	/* Expressions without Vars: no more rows than both together are asked for; or NULL */
+	/*
+	 * Expressions without Vars: as many rows as both together are asked for, if there are
+	 * so many, or no more than that; or NULL
+	 */
 	Node	   *limit_count;
 	Node	   *limit_offset;
+	bool		limit_is_most;
 } ScoreNodeSpec;
 
 /* Positions in custom_private; each entry is a list of integers. */
 enum
 {
-	PRIVATE_SETTINGS,			/* mode, put_off_errors, bounded, has an offset */
+	PRIVATE_SETTINGS,			/* mode, put_off_errors, has a count, an offset, limit_is_most */
 	PRIVATE_GROUPS,				/* number of calls of each group */
 	PRIVATE_KEPT				/* the child's columns that qual and target list see */
 };

@@ -53,6 +53,7 @@ typedef struct ScoreNodeState
 	bool		one_by_one;		/* it meant to, but no longer can */
 	ExprState  *limit_count;
 	ExprState  *limit_offset;
+	bool		limit_is_most;
 	int			ncolumns;		/* of the child */
 	int			ncalls;
 	int			ngroups;
@@ -85,7 +86,7 @@ typedef struct ScoreNodeState
 	bool		exhausted;
 	bool		bounded;		/* remaining is known */
 	bool		bound_ready;
-	int64		remaining;		/* rows that may still be asked for */
+	int64		remaining;		/* rows that may still be asked for, or with limit_is_most, at most */
 
 	/*
 	 * Set by a parent of this kind that reads ahead: return what there is, and no

@@ -157,6 +157,7 @@ ScoreNodeMake(const ScoreNodeSpec *spec)
 
 	settings = list_make3_int(spec->mode, spec->put_off_errors, spec->limit_count != NULL);
 	settings = lappend_int(settings, spec->limit_count && spec->limit_offset);
+	settings = lappend_int(settings, spec->limit_is_most);
 	node->custom_private = list_make3(settings, CountGroups(spec->calls), FindKept(spec));
 	return node;
 }

@@ -113,3 +113,12 @@ SELECT bound, sort_method(format('EXECUTE bounded(%s)', bound)) FROM unnest('{"3
 RESET plan_cache_mode;
 SELECT compare('SELECT id, mtl_score(''bounds'', rows, ''r'') FROM rows ORDER BY a, id LIMIT 3 OFFSET 5');
 SELECT compare('SELECT o.x, l.* FROM numbers o, LATERAL (SELECT id, mtl_score(''bounds'', ARRAY[a, o.x], ''r'') FROM rows ORDER BY b - o.x, id LIMIT nullif(o.x, 7)) l');
+-- also where fewer may be asked for
+SELECT sort_method('SELECT x, (SELECT mtl_score(''bounds'', rows, ''r'') FROM rows ORDER BY a - x, id LIMIT 1) FROM numbers');
+SELECT compare('SELECT x, (SELECT mtl_score(''bounds'', rows, ''r'') FROM rows ORDER BY a - x, id LIMIT 1) FROM numbers');
+SELECT compare('SELECT x FROM numbers WHERE EXISTS (SELECT FROM (SELECT mtl_score(''bounds'', ARRAY[a, x], ''r'') AS p FROM rows ORDER BY a, id LIMIT 5 OFFSET 0) s WHERE p > 9)', 'on');
+BEGIN;
+DECLARE sorted CURSOR FOR SELECT id, mtl_score('bounds', rows, 'r') FROM rows ORDER BY a, id LIMIT 6;
+FETCH 3 FROM sorted;
+FETCH 10 FROM sorted;
+ROLLBACK;
