@@ -41,10 +41,7 @@ EvaluateLimit(ScoreNodeState *state)
 	return nrows;
 }
 
-/*
- * Looks at the limit, and tells it to the child as Limit would, which may be a sort.
- */
-static void
+void
 ReadBound(ScoreNodeState *state)
 {
 	state->bound_ready = true;

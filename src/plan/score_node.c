@@ -241,7 +241,7 @@ RescanNode(CustomScanState *css)
 	state->next_row = 0;
 	state->waiting = NULL;
 	state->exhausted = false;
-	state->bound_ready = false;
+	ReadBound(state);
 	ExecClearTuple(css->ss.ss_ScanTupleSlot);
 	MemoryContextReset(state->batch_context);
 

@@ -122,3 +122,8 @@ DECLARE sorted CURSOR FOR SELECT id, mtl_score('bounds', rows, 'r') FROM rows OR
 FETCH 3 FROM sorted;
 FETCH 10 FROM sorted;
 ROLLBACK;
+-- a sort whose result could be read again, but for the limit
+SET enable_material = off;
+SELECT compare('SELECT o.x, count(*), sum(id), sum(p) FROM numbers o, LATERAL (
+	SELECT l.* FROM numbers b LEFT JOIN (SELECT id, mtl_score(''bounds'', rows, ''r'') AS p FROM rows ORDER BY a, id LIMIT o.x) l ON true OFFSET 0) m GROUP BY o.x');
+RESET enable_material;
