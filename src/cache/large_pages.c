@@ -83,16 +83,6 @@ LargePagesCollapse(char *address, Size size)
 	}
 }
 
-void
-LargePagesAdvise(char *address, Size size)
-{
-	char	   *begin = (char *) TYPEALIGN(LARGE_PAGE, (uintptr_t) address);
-	char	   *end = (char *) TYPEALIGN_DOWN(LARGE_PAGE, (uintptr_t) address + size);
-
-	if (begin < end)
-		(void) madvise(begin, end - begin, MADV_HUGEPAGE);
-}
-
 #else
 
 char *
@@ -108,11 +98,6 @@ LargePagesUnmap(char *address, Size size)
 
 void
 LargePagesCollapse(char *address, Size size)
-{
-}
-
-void
-LargePagesAdvise(char *address, Size size)
 {
 }
 

@@ -29,7 +29,4 @@ extern void LargePagesUnmap(char *address, Size size);
  */
 extern void LargePagesCollapse(char *address, Size size);
 
-/* Asks for large pages under memory of this process alone that is about to be written. */
-extern void LargePagesAdvise(char *address, Size size);
-
 #endif							/* MTL_RANK_LARGE_PAGES_H */

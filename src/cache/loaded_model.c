@@ -7,9 +7,9 @@
 #include "storage/shmem.h"
 #include "utils/memutils.h"
 
-#include "cache/large_pages.h"
 #include "cache/loaded_model.h"
 #include "model/examples.h"
+#include "model/memory.h"
 #include "model/outline.h"
 
 /*
@@ -222,7 +222,7 @@ ModelLoadFinish(ModelLoad *load, char *image)
 												   load->bulk_size + MTL_BULK_ALIGNMENT);
 
 		bulk.base = (char *) TYPEALIGN(MTL_BULK_ALIGNMENT, chunk);
-		LargePagesAdvise(bulk.base, load->bulk_size);
+		PreferHugePages(bulk.base, load->bulk_size);
 	}
 	FillBulk(model, load->graph, load->file, &bulk);
 	MemoryContextSwitchTo(caller);
