@@ -65,6 +65,9 @@ BeginGroup(ScoreNodeState *state, ScoreGroup *group, List *calls)
 	FuncExpr  **array = palloc(sizeof(FuncExpr *) * list_length(calls));
 	ListCell   *cell;
 
+	/* it was when the call was planned */
+	if (kind == NULL)
+		elog(ERROR, "function %u computes no scores", first->funcid);
 	group->ncalls = list_length(calls);
 	group->options = palloc0(sizeof(ExprState *) * group->ncalls);
 	group->option_values = palloc0(sizeof(NullableDatum) * group->ncalls);
