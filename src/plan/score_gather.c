@@ -113,31 +113,30 @@ FetchRow(ScoreNodeState *state, bool ahead)
 static Datum
 ReadOption(ExprState *option, ExprContext *context, bool *isnull)
 {
-	MemoryContext caller = MemoryContextSwitchTo(context->ecxt_per_tuple_memory);
 	Datum		value = ExecEvalExpr(option, context, isnull);
 
-	if (!*isnull)
-		value = PointerGetDatum(PG_DETOAST_DATUM_PACKED(value));
-	MemoryContextSwitchTo(caller);
-	return value;
+	return *isnull ? value : PointerGetDatum(PG_DETOAST_DATUM_PACKED(value));
 }
 
 /*
- * Looks up the model for the batch.
+ * Looks up the model for the batch.  What that leaves behind goes with the row.
  */
 static void
 BeginBatch(ScoreNodeState *state, ScoreGroup *group)
 {
+	ExprContext *context = state->arguments;
+	MemoryContext caller = MemoryContextSwitchTo(context->ecxt_per_tuple_memory);
 	bool		isnull;
-	Datum		model = ExecEvalExprSwitchContext(group->model, state->arguments, &isnull);
+	Datum		model = ExecEvalExpr(group->model, context, &isnull);
 	int			limit = 0;
 
 	for (int i = 0; i < group->ncalls; i++)
 		if (group->options[i])
-			group->option_values[i].value = ReadOption(group->options[i], state->arguments,
+			group->option_values[i].value = ReadOption(group->options[i], context,
 													   &group->option_values[i].isnull);
 	if (!isnull)
 		limit = ScoreBatchBegin(group->batch, model, group->option_values, state->memory);
+	MemoryContextSwitchTo(caller);
 	group->idle = limit == 0;
 	group->begun = true;
 	if (!group->idle)
