@@ -18,7 +18,8 @@
 #include "cache/large_pages.h"
 #include "cache/shared_memory.h"
 
-#define SHARED_MEMORY_NAME "mtl_rank"
+/* a session may have another version loaded, where nobody has restarted the server */
+#define SHARED_MEMORY_NAME "mtl_rank " MTL_RANK_VERSION
 
 static Size piece_size;
 static void (*init_piece) (void *memory);
