@@ -245,13 +245,8 @@ ArgumentsAreForeign(List *args)
 	return false;
 }
 
-/*
- * lazy_params are those whose first use may raise an error that leaves something behind.
- * What is evaluated for each row is, at the latest, for the first of a batch, which is not
- * read ahead; where it depends on the row, any may be the first to use them.
- */
 static bool
-UnsafeWalker(Node *node, Bitmapset *lazy_params)
+UnsafeWalker(Node *node, void *context)
 {
 	if (node == NULL)
 		return false;
@@ -270,13 +265,7 @@ UnsafeWalker(Node *node, Bitmapset *lazy_params)
 				return true;
 			break;
 		case T_SubscriptingRef:
-			if (((SubscriptingRef *) node)->refcontainertype >= FirstNormalObjectId || HasParam(node, lazy_params))
-				return true;
-			break;
-		case T_BoolExpr:
-		case T_CaseExpr:
-		case T_CoalesceExpr:
-			if (HasParam(node, lazy_params))
+			if (((SubscriptingRef *) node)->refcontainertype >= FirstNormalObjectId)
 				return true;
 			break;
 		case T_FuncExpr:
@@ -296,8 +285,11 @@ UnsafeWalker(Node *node, Bitmapset *lazy_params)
 		case T_CoerceViaIO:
 		case T_ArrayCoerceExpr:
 		case T_List:
+		case T_BoolExpr:
+		case T_CaseExpr:
 		case T_CaseWhen:
 		case T_CaseTestExpr:
+		case T_CoalesceExpr:
 		case T_RowExpr:
 		case T_ArrayExpr:
 		case T_RelabelType:
@@ -311,8 +303,8 @@ UnsafeWalker(Node *node, Bitmapset *lazy_params)
 		default:
 			return true;
 	}
-	return check_functions_in_node(node, FunctionIsUnsafe, NULL) ||
-		expression_tree_walker(node, UnsafeWalker, (void *) lazy_params);
+	return check_functions_in_node(node, FunctionIsUnsafe, context) ||
+		expression_tree_walker(node, UnsafeWalker, context);
 }
 
 /* The row type that was looked at last: it is mostly the same. */
@@ -399,8 +391,10 @@ FeaturesAreSafe(const FuncExpr *call, Bitmapset *lazy_params)
 {
 	const ScoreKind *kind = ScoreKindFind(call->funcid);
 
+	/* the first row of a batch is not read ahead: by then, parameters that each row needs are there */
 	for (int i = 0; i < kind->nrows; i++)
-		if (UnsafeWalker(list_nth(call->args, 1 + i), lazy_params))
+		if (UnsafeWalker(list_nth(call->args, 1 + i), NULL) ||
+			MayNeedParamLater(list_nth(call->args, 1 + i), lazy_params))
 			return false;
 	return FeatureTypesAreSafe(call);
 }

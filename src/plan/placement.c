@@ -10,25 +10,38 @@
 #include "plan/plan_walk.h"
 
 static bool
-AllFeaturesAreSafe(const Rewrite *rewrite, List *calls)
+AllFeaturesAreSafe(List *calls, Bitmapset *lazy_params)
 {
 	ListCell   *cell;
 
 	foreach(cell, calls)
-		if (!FeaturesAreSafe(lfirst_node(FuncExpr, cell), rewrite->lazy_params))
+		if (!FeaturesAreSafe(lfirst_node(FuncExpr, cell), lazy_params))
 			return false;
 	return true;
+}
+
+/*
+ * The parameters that may be used for the first time when rows have come out of a plan.
+ */
+static Bitmapset *
+ParamsOfLaterRows(const Rewrite *rewrite, const Plan *plan)
+{
+	if (rewrite->lazy_params == NULL)
+		return NULL;
+	return bms_difference(rewrite->lazy_params, ParamsOfFirstRow(plan));
 }
 
 bool
 MayReadAhead(const Rewrite *rewrite, Plan *child, List *calls, const Reader *reader, bool bounded)
 {
+	Bitmapset  *lazy_params;
+
 	if (PlanHasEffects(rewrite->statement, child))
 		return false;
 	if (!reader->stops_early || (bounded && !reader->limit_is_most))
 		return true;
-	return AllFeaturesAreSafe(rewrite, calls) &&
-		!PlanCanRaise(rewrite->statement, child, rewrite->lazy_params);
+	lazy_params = ParamsOfLaterRows(rewrite, child);
+	return AllFeaturesAreSafe(calls, lazy_params) && !PlanCanRaise(rewrite->statement, child, lazy_params);
 }
 
 Plan *
@@ -37,7 +50,7 @@ PlaceScoreNode(Rewrite *rewrite, const Plan *like, ScoreNodeSpec *spec, const Re
 	Plan	   *node;
 
 	spec->mode = reader->reads_all ? BATCH_ALL : BATCH_GROW;
-	spec->put_off_errors = AllFeaturesAreSafe(rewrite, spec->calls);
+	spec->put_off_errors = AllFeaturesAreSafe(spec->calls, ParamsOfLaterRows(rewrite, spec->child));
 	if (bounded)
 	{
 		spec->limit_count = copyObject(reader->limit_count);

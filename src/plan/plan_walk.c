@@ -178,6 +178,29 @@ HasParam(Node *expression, Bitmapset *params)
 	return params != NULL && HasParamWalker(expression, params);
 }
 
+/* Whether the parts of an expression are evaluated for some rows only. */
+static bool
+IsConditional(const Node *node)
+{
+	return IsA(node, BoolExpr) || IsA(node, CaseExpr) || IsA(node, CoalesceExpr) || IsA(node, SubscriptingRef);
+}
+
+static bool
+LaterWalker(Node *node, Bitmapset *params)
+{
+	if (node == NULL)
+		return false;
+	if (IsConditional(node))
+		return HasParam(node, params);
+	return expression_tree_walker(node, LaterWalker, (void *) params);
+}
+
+bool
+MayNeedParamLater(Node *expression, Bitmapset *params)
+{
+	return params != NULL && LaterWalker(expression, params);
+}
+
 /*
  * Aggregates of the server finish without an error once they have their input;
  * anything else must be leakproof.
@@ -270,6 +293,79 @@ PlanCanRaise(const PlannedStmt *statement, Plan *plan, Bitmapset *lazy_params)
 }
 
 /* --------------------------------------------------------- initial plans */
+
+static bool
+AlwaysWalker(Node *node, Bitmapset **params)
+{
+	if (node == NULL || IsConditional(node) || IsA(node, SubPlan) || IsA(node, AlternativeSubPlan))
+		return false;
+	if (IsA(node, Param) && ((Param *) node)->paramkind == PARAM_EXEC)
+		*params = bms_add_member(*params, ((Param *) node)->paramid);
+	return expression_tree_walker(node, AlwaysWalker, (void *) params);
+}
+
+/*
+ * What a join's first row tells of its inputs: that those whose rows it must have had
+ * their first.
+ */
+static Bitmapset *
+ParamsOfJoin(const Join *join)
+{
+	Bitmapset  *params = NULL;
+
+	if (join->jointype == JOIN_INNER)
+	{
+		(void) AlwaysWalker((Node *) join->joinqual, &params);
+		params = bms_join(params, ParamsOfFirstRow(join->plan.righttree));
+	}
+	if (join->jointype == JOIN_INNER || join->jointype == JOIN_LEFT ||
+		join->jointype == JOIN_SEMI || join->jointype == JOIN_ANTI)
+		params = bms_join(params, ParamsOfFirstRow(join->plan.lefttree));
+	return params;
+}
+
+Bitmapset *
+ParamsOfFirstRow(const Plan *plan)
+{
+	Bitmapset  *params = NULL;
+
+	check_stack_depth();
+	switch (nodeTag(plan))
+	{
+		case T_IndexScan:
+			(void) AlwaysWalker((Node *) ((const IndexScan *) plan)->indexqual, &params);
+			break;
+		case T_IndexOnlyScan:
+			(void) AlwaysWalker((Node *) ((const IndexOnlyScan *) plan)->indexqual, &params);
+			break;
+		case T_BitmapIndexScan:
+			(void) AlwaysWalker((Node *) ((const BitmapIndexScan *) plan)->indexqual, &params);
+			break;
+		case T_SubqueryScan:
+			params = ParamsOfFirstRow(((const SubqueryScan *) plan)->subplan);
+			break;
+		case T_NestLoop:
+		case T_MergeJoin:
+		case T_HashJoin:
+			params = ParamsOfJoin((const Join *) plan);
+			break;
+		case T_Result:
+		case T_BitmapHeapScan:
+		case T_Material:
+		case T_Hash:
+		case T_Sort:
+		case T_Unique:
+		case T_Limit:
+			if (plan->lefttree)
+				params = ParamsOfFirstRow(plan->lefttree);
+			break;
+		default:
+			break;
+	}
+	/* a row has passed all conditions */
+	(void) AlwaysWalker((Node *) plan->qual, &params);
+	return params;
+}
 
 static Bitmapset *
 AddParams(Bitmapset *params, Plan *plan)

@@ -33,7 +33,14 @@ extern bool PlanCanRaise(const PlannedStmt *statement, Plan *plan, Bitmapset *la
  */
 extern Bitmapset *LazyParams(const PlannedStmt *statement);
 
-/* Whether an expression uses one of these parameters. */
+/*
+ * Whether an expression uses one of these parameters; or may use it for another row than
+ * the first, as inside CASE.
+ */
 extern bool HasParam(Node *expression, Bitmapset *params);
+extern bool MayNeedParamLater(Node *expression, Bitmapset *params);
+
+/* Parameters that a plan has used for certain when its first row comes out. */
+extern Bitmapset *ParamsOfFirstRow(const Plan *plan);
 
 #endif							/* MTL_RANK_PLAN_WALK_H */
