@@ -94,6 +94,8 @@ FETCH 1 FROM lazy;
 ROLLBACK;
 -- one that the first row needs has run before any row is read ahead
 CREATE FUNCTION is_batched(query text) RETURNS bool LANGUAGE sql RETURN EXISTS (SELECT FROM plan('DECLARE c CURSOR FOR ' || query) line WHERE line ~ 'MtlScore');
+SET enable_hashjoin = off;
+SET enable_mergejoin = off;
 SELECT is_batched(format(query, 'SELECT sum(10 / x)::int FROM numbers')), query FROM (VALUES
 	('SELECT mtl_score(''bounds'', ARRAY[b, (%s)], ''r'') FROM rows'),
 	('SELECT mtl_score(''bounds'', ARRAY[b, CASE WHEN id > 4 THEN (%s) END], ''r'') FROM rows WHERE id > 2'),
@@ -103,6 +105,8 @@ SELECT is_batched(format(query, 'SELECT sum(10 / x)::int FROM numbers')), query 
 	('SELECT mtl_score(''bounds'', rows, ''r'') FROM rows JOIN numbers ON x = id AND x < (%s)'),
 	('SELECT mtl_score(''bounds'', rows, ''r'') FROM rows LEFT JOIN (SELECT x FROM numbers WHERE x < (%s) OFFSET 0) n ON b = x'),
 	('SELECT mtl_score(''bounds'', rows, ''r'') FROM rows UNION ALL SELECT mtl_score(''bounds'', rows, ''r'') FROM rows WHERE id < (%s)')) v(query);
+RESET enable_hashjoin;
+RESET enable_mergejoin;
 
 -- a sort below learns how many rows are wanted of it
 CREATE FUNCTION sort_method(query text) RETURNS text LANGUAGE plpgsql AS $$
