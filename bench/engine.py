@@ -46,7 +46,7 @@ def measure(session, options, modules):
     """Medians of microseconds per row by (module, kernel, model, batch), and of the peaks by kernel."""
     times, peaks = {}, {}
     for _ in range(options.rounds):
-        for wide in ("avx2", "avx512"):
+        for wide in ("avx2", "avx512", "neon"):
             if wide in session.ask("SELECT kernels()"):
                 peaks.setdefault(wide, []).append(float(session.ask("SELECT peak('%s')" % wide)))
         for model in options.models:

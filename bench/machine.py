@@ -25,7 +25,7 @@ class Peak:
     def __init__(self, connection):
         self.connection = connection
         kernels = connection.value("SELECT engine_kernels()")
-        self.kernels = [k for k in ("avx2", "avx512") if k in kernels]
+        self.kernels = [k for k in ("avx2", "avx512", "neon") if k in kernels]
         if not self.kernels:
             raise SystemExit("this CPU has no fused multiply-add")
         self.values = {k: [] for k in self.kernels}

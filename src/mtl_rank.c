@@ -31,6 +31,7 @@ static const struct config_enum_entry kernel_options[] = {
 	{"portable", MTL_KERNEL_PORTABLE, false},
 	{"avx2", MTL_KERNEL_AVX2, false},
 	{"avx512", MTL_KERNEL_AVX512, false},
+	{"neon", MTL_KERNEL_NEON, false},
 	{NULL, 0, false}
 };
 

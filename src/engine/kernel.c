@@ -21,6 +21,10 @@ KernelOptionSupported(KernelOption option)
 		return avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
 			__builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw");
 #endif
+#ifdef MTL_NEON_KERNELS
+	if (option == MTL_KERNEL_NEON)
+		return true;
+#endif
 	return option == MTL_KERNEL_AUTO || option == MTL_KERNEL_PORTABLE;
 }
 
@@ -38,6 +42,10 @@ ChooseKernels(void)
 		return &mtl_avx512_kernels;
 	if (option == MTL_KERNEL_AVX2)
 		return &mtl_avx2_kernels;
+#endif
+#ifdef MTL_NEON_KERNELS
+	if (option == MTL_KERNEL_AUTO || option == MTL_KERNEL_NEON)
+		return &mtl_neon_kernels;
 #endif
 	return &mtl_portable_kernels;
 }

@@ -35,7 +35,8 @@ typedef enum KernelOption
 	MTL_KERNEL_AUTO,			/* the fastest that the CPU has */
 	MTL_KERNEL_PORTABLE,		/* plain C */
 	MTL_KERNEL_AVX2,			/* with FMA */
-	MTL_KERNEL_AVX512			/* F, VL, DQ, BW */
+	MTL_KERNEL_AVX512,			/* F, VL, DQ, BW */
+	MTL_KERNEL_NEON				/* of 64-bit ARM */
 } KernelOption;
 
 /* mtl_rank.kernel */
@@ -130,9 +131,14 @@ extern const Kernels *ChooseKernels(void);
 /* Whether this CPU can run the kernels of an option. */
 extern bool KernelOptionSupported(KernelOption option);
 
-/* The variants; those for x86 exist where MTL_X86_KERNELS is defined. */
+/*
+ * The variants; those for x86 exist where MTL_X86_KERNELS is defined, and those for ARM
+ * where MTL_NEON_KERNELS is.
+ */
 #if defined(__x86_64__)
 #define MTL_X86_KERNELS
+#elif defined(__aarch64__)
+#define MTL_NEON_KERNELS
 #endif
 extern const Kernels mtl_portable_kernels;
 #ifdef MTL_X86_KERNELS
@@ -141,6 +147,9 @@ extern const Kernels mtl_avx512_kernels;
 extern bool MtlLinearNarrowAvx2(int nrows, int ninputs, Vectors x,
 								int units, const float *weight, Vectors start, bool relu,
 								float *y, Size y_stride);
+#endif
+#ifdef MTL_NEON_KERNELS
+extern const Kernels mtl_neon_kernels;
 #endif
 
 #endif							/* MTL_RANK_KERNEL_H */

@@ -43,95 +43,19 @@ TileStrips(int nrows, int nstrips)
 	return 1;
 }
 
-static bool
-Linear(int nrows, int ninputs, Vectors x, int nstrips, const float *weight, Size strip_size,
-	   Vectors start, bool relu, float *y, Size y_stride)
-{
-	bool		finite = true;
-
-	while (nstrips > 0)
-	{
-		int			strips = TileStrips(nrows, nstrips);
-
-		finite &= LinearStrips(tiles[strips], max_rows[strips], nrows, ninputs, x,
-							   weight, strip_size, start, relu, y, y_stride);
-		nstrips -= strips;
-		weight += strips * strip_size;
-		start.numbers += strips * MTL_STRIP;
-		y += strips * MTL_STRIP;
-	}
-	return finite;
-}
+#include "engine/kernel_linear.h"
 
 /* ------------------------------------------------------- narrow weights */
 
-/* The first n of eight numbers; n may be 0, or more than eight. */
-KERNEL_TARGET static pg_attribute_always_inline __m256i
-FirstNumbers(int n)
+KERNEL_TARGET static pg_attribute_always_inline Vector
+VectorLoadFirst(const float *from, int n)
 {
-	return _mm256_cmpgt_epi32(_mm256_set1_epi32(n), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+	__m256i		mask = _mm256_cmpgt_epi32(_mm256_set1_epi32(n), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+
+	return _mm256_maskload_ps(from, mask);
 }
 
-/*
- * nrows, and whether the units take one vector or two, are constants where this is
- * inlined.  Loads are masked: they read nothing behind the weights.
- */
-KERNEL_TARGET static pg_attribute_always_inline bool
-NarrowTile(const int nrows, const int nvectors, int ninputs, Vectors x, int units,
-		   const float *weight, Vectors start, bool relu, float *y, Size y_stride)
-{
-	const __m256i masks[2] = {FirstNumbers(units), FirstNumbers(units - LANES)};
-	Vector		sums[MAX_ROWS][2];
-	Vector		check = VectorFill(0);
-
-	UNROLL
-	for (int r = 0; r < nrows; r++)
-	{
-		UNROLL
-		for (int v = 0; v < nvectors; v++)
-			sums[r][v] = VectorLoad(start.numbers + r * start.stride + v * LANES);
-	}
-	for (int k = 0; k < ninputs; k++)
-	{
-		Vector		weights[2];
-
-		UNROLL
-		for (int v = 0; v < nvectors; v++)
-			weights[v] = _mm256_maskload_ps(weight + v * LANES, masks[v]);
-		UNROLL
-		for (int r = 0; r < nrows; r++)
-		{
-			Vector		input = VectorFill(x.numbers[r * x.stride + k]);
-
-			UNROLL
-			for (int v = 0; v < nvectors; v++)
-				sums[r][v] = VectorMultiplyAdd(input, weights[v], sums[r][v]);
-		}
-		weight += units;
-	}
-	UNROLL
-	for (int r = 0; r < nrows; r++)
-	{
-		UNROLL
-		for (int v = 0; v < nvectors; v++)
-		{
-			check = VectorMultiplyAdd(sums[r][v], VectorFill(0), check);
-			if (relu)
-				sums[r][v] = VectorPositive(sums[r][v]);
-			VectorStore(y + r * y_stride + v * LANES, sums[r][v]);
-		}
-	}
-	return VectorIsZero(check);
-}
-
-#define NARROW_TILES(rows, vectors) \
-	for (; nrows >= (rows); nrows -= (rows)) \
-	{ \
-		finite &= NarrowTile(rows, vectors, ninputs, x, units, weight, start, relu, y, y_stride); \
-		x.numbers += (rows) * x.stride; \
-		start.numbers += (rows) * start.stride; \
-		y += (rows) * y_stride; \
-	}
+#include "engine/kernel_narrow.h"
 
 KERNEL_TARGET bool
 MtlLinearNarrowAvx2(int nrows, int ninputs, Vectors x, int units,

@@ -18,26 +18,14 @@
 #include "engine/kernel_tiles.h"
 #include "engine/tiles_avx512.h"
 
-static bool
-Linear(int nrows, int ninputs, Vectors x, int nstrips, const float *weight, Size strip_size,
-	   Vectors start, bool relu, float *y, Size y_stride)
+/* Five are better split into three and two than into four and one. */
+static int
+TileStrips(int nrows, int nstrips)
 {
-	bool		finite = true;
-
-	while (nstrips > 0)
-	{
-		/* five are better split into three and two than into four and one */
-		int			strips = nstrips == 5 ? 3 : Min(nstrips, MAX_STRIPS);
-
-		finite &= LinearStrips(tiles[strips], max_rows[strips], nrows, ninputs, x,
-							   weight, strip_size, start, relu, y, y_stride);
-		nstrips -= strips;
-		weight += strips * strip_size;
-		start.numbers += strips * MTL_STRIP;
-		y += strips * MTL_STRIP;
-	}
-	return finite;
+	return nstrips == 5 ? 3 : Min(nstrips, MAX_STRIPS);
 }
+
+#include "engine/kernel_linear.h"
 
 /* Narrow weights do not fill these registers: half as wide ones are as fast. */
 const Kernels mtl_avx512_kernels = {

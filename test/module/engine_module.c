@@ -32,7 +32,8 @@ static const char *const kernel_names[] = {
 	[MTL_KERNEL_AUTO] = "auto",
 	[MTL_KERNEL_PORTABLE] = "portable",
 	[MTL_KERNEL_AVX2] = "avx2",
-	[MTL_KERNEL_AVX512] = "avx512"
+	[MTL_KERNEL_AVX512] = "avx512",
+	[MTL_KERNEL_NEON] = "neon"
 };
 
 /* Rows at once that the portable kernel is tried with. */

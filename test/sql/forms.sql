@@ -78,7 +78,7 @@ DECLARE
 	kernel text;
 	detail text;
 BEGIN
-	FOREACH kernel IN ARRAY '{avx2,avx512}'::text[] LOOP
+	FOREACH kernel IN ARRAY '{avx2,avx512,neon}'::text[] LOOP
 		BEGIN
 			PERFORM set_config('mtl_rank.kernel', kernel, false);
 			ASSERT (SELECT count(*) = 2000 AND bool_and(mtl_score(model, i) = scores) FROM forms_model, items i JOIN alone USING (id)), kernel;

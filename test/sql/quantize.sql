@@ -99,7 +99,7 @@ EXCEPTION WHEN OTHERS THEN
 END
 $$;
 SELECT count(DISTINCT scores(kernel, batching)) AS all_tasks, count(DISTINCT scores(kernel, batching, 'ctr')) AS one_task, count(*) >= 4 AS several
-FROM unnest('{portable,avx2,avx512,auto}'::text[]) kernel, unnest('{on,off}'::text[]) batching WHERE usable(kernel);
+FROM unnest('{portable,avx2,avx512,neon,auto}'::text[]) kernel, unnest('{on,off}'::text[]) batching WHERE usable(kernel);
 SELECT max(abs(a[1] - f[1])) < 0.01 AS bf16, max(abs(b[1] - f[1])) < 0.05 AS int8, max(abs(a[1] - f[1])) > 0 AND max(abs(b[1] - f[1])) > 0 AS both_moved
 FROM (SELECT mtl_score('quantize_bf16', c) AS a, mtl_score('quantize_int8', c) AS b, mtl_score(model, c) AS f FROM candidates c, forms_model) s;
 SELECT count(*), bool_and(weight BETWEEN 0 AND 1) FROM candidates c, mtl_gates('quantize_int8', c) WHERE id = 1;
