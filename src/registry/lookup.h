@@ -18,7 +18,8 @@ extern Datum RegistryLookup(Oid schema, const char *name);
 
 /*
  * The active version of a name, for information: false, never an error, where there
- * is none or the current user may not read the registry.
+ * is none or the current user may not read the registry.  The error of a hook on the
+ * rights of queries passes, as it sees these reads like all others.
  */
 extern bool RegistryActiveVersion(Oid schema, const char *name, int *version);
 
