@@ -143,7 +143,8 @@ BatchAggregateArguments(Rewrite *rewrite, Agg *agg, const Reader *reader)
 {
 	Plan	   *child = agg->plan.lefttree;
 	ScoreNodeSpec spec = {0};
-	ScanTuple	tuple = {list_length(child->targetlist), NIL, OUTER_VAR};
+	ScoreLevel	level = {0};
+	ScanTuple	tuple = {list_length(child->targetlist), NIL, NIL, OUTER_VAR};
 	List	   *entries = NIL;
 	ListCell   *cell;
 
@@ -155,6 +156,8 @@ BatchAggregateArguments(Rewrite *rewrite, Agg *agg, const Reader *reader)
 
 	spec.child = child;
 	spec.calls = ScoreNodeSortCalls(spec.calls);
+	level.calls = spec.calls;
+	spec.levels = list_make1(&level);
 	tuple.calls = spec.calls;
 	agg->plan.targetlist = (List *) UseScoresInAggregates((Node *) agg->plan.targetlist, &tuple);
 	agg->plan.qual = (List *) UseScoresInAggregates((Node *) agg->plan.qual, &tuple);

@@ -15,6 +15,9 @@ extern List *PlanChildren(Plan *plan);
 /* All expressions that a node itself evaluates. */
 extern List *PlanExpressions(Plan *plan);
 
+/* Whether evaluating an expression, or all of a list, has effects that can be noticed. */
+extern bool ExpressionHasEffects(const PlannedStmt *statement, Node *expression);
+
 /*
  * Whether reading more rows of a plan has effects that can be noticed: volatile
  * functions, locks on rows, changes.  Subplans are looked into.

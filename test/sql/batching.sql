@@ -145,7 +145,7 @@ SELECT ran('SELECT id FROM rows r WHERE mtl_score(''batching'', r, ''p'') > 0.5 
 SELECT ran('SELECT id, mtl_score(''batching'', r, ''p'') FROM rows r OFFSET 5 LIMIT 10');
 SELECT ran('SELECT id, mtl_score(''batching'', r, ''p'') FROM rows r ORDER BY a, id LIMIT 10');
 -- two nodes for conditions one upon the other: the upper one does not make the lower one read ahead further
-SELECT ran('SELECT id, mtl_score(''batching'', r, ''r'') FROM rows r WHERE mtl_score(''batching'', r, ''p'') > 0.9 LIMIT 10');
+SELECT ran('SELECT id, mtl_score(''batching@1'', r, ''r'') FROM rows r WHERE mtl_score(''batching'', r, ''p'') > 0.9 LIMIT 10');
 -- begun anew for each row, and stopped at the first match
 SET mtl_rank.batching = on;
 SELECT scored('SELECT FROM rows r WHERE EXISTS (SELECT FROM other o WHERE mtl_score(''batching'', ARRAY[w, r.a], ''p'') > 0.9 OFFSET 0)')
