@@ -104,8 +104,13 @@ BEGIN
 	RETURN pick(
 		format('SELECT t.id, %s AS score FROM %s %s', call, rows, ending),
 		format('SELECT t.id, %s AS score, %s, t.s FROM %s %s', call, pick(random_call('t'), random_score(features)), rows, ending),
-		format('SELECT t.b, %s(%s) AS score, count(*) FROM %s GROUP BY t.b %s', pick('min', 'max', 'count'), call, rows, ending),
+		format('SELECT t.b, %s(%s) %s AS score, count(*) FROM %s GROUP BY t.b %s', pick('min', 'max', 'count'), call,
+			pick('', '', format('FILTER (WHERE %s > 0.5)', random_score(features))), rows, ending),
 		format('SELECT t.id, row_number() OVER (PARTITION BY t.d ORDER BY %s, t.id) AS score FROM %s %s', call, rows, ending),
+		format('SELECT t.id, %s(%s) %s OVER (%s %s) AS score FROM %s %s', pick('min', 'max', 'count'), call, pick('', '', format('FILTER (WHERE %s > 0.5)', random_score(features))),
+			pick('', 'PARTITION BY t.d', 'PARTITION BY t.d, t.b'),
+			pick('', 'ORDER BY t.id', 'ORDER BY t.id ROWS 2 PRECEDING', 'ORDER BY t.b RANGE BETWEEN 2 PRECEDING AND 1 FOLLOWING', 'ORDER BY t.id ROWS BETWEEN 1 FOLLOWING AND 2 FOLLOWING',
+				'ORDER BY t.b GROUPS BETWEEN 1 PRECEDING AND CURRENT ROW EXCLUDE TIES', 'ORDER BY t.id ROWS BETWEEN CURRENT ROW AND UNBOUNDED FOLLOWING'), rows, ending),
 		format('SELECT DISTINCT t.b, %s AS score FROM %s ORDER BY 1, 2', call, rows),
 		format('WITH w AS MATERIALIZED (SELECT t.id, %s AS score FROM %s) SELECT x.id, x.score, y.score FROM w x JOIN w y USING (id) %s', call, rows, ending),
 		format('SELECT t.id, (SELECT %s FROM t1 o WHERE o.id = t.id) AS score FROM %s %s', random_call('o'), rows, ending));
@@ -145,7 +150,7 @@ DECLARE
 	query text;
 BEGIN
 	PERFORM setseed(0.5);
-	FOR round IN 1..600 LOOP
+	FOR round IN 1..800 LOOP
 		query := random_query();
 		INSERT INTO results VALUES (query, outcome(query, 'off'), outcome(query, 'on'), explained(query));
 	END LOOP;
@@ -156,5 +161,6 @@ SELECT plain, count(*) FROM results WHERE plain ~ '^(?!22)[0-9A-Z]{5} ' GROUP BY
 -- it was a test of something
 SELECT count(*) FILTER (WHERE plan ~ 'MtlScore') > 450 AS batched, count(*) FILTER (WHERE plain ~ '^\d+ rows' AND plan ~ 'MtlScore') > 200 AS with_rows,
 	count(*) FILTER (WHERE plain ~ '^22' AND plan ~ 'MtlScore') > 50 AS with_errors, count(*) FILTER (WHERE plan ~ 'after Filter') > 50 AS with_filters,
-	count(*) FILTER (WHERE plain ~ '^\d+ rows' AND plan ~ 'after Filter') > 20 AS rows_with_filters
+	count(*) FILTER (WHERE plain ~ '^\d+ rows' AND plan ~ 'after Filter') > 20 AS rows_with_filters,
+	count(*) FILTER (WHERE plain ~ '^\d+ rows' AND plan ~ 'WindowAgg.*MtlScore') > 20 AS rows_with_windows
 FROM results;
