@@ -18,6 +18,7 @@
 #include "plan/row_expansion.h"
 #include "plan/scan_tuple.h"
 #include "plan/split_node.h"
+#include "plan/target_list.h"
 #include "score/score_kind.h"
 
 /* ---------------------------------------------------------------- windows */
@@ -177,7 +178,7 @@ ColumnsRead(Plan *plan)
 }
 
 /*
- * A copy of a target list, with nulls in the place of columns that are not read.
+ * A target list with nulls in the place of columns that are not read.
  */
 static List *
 DropUnread(List *targetlist, const Bitmapset *read, int ncolumns)
@@ -187,12 +188,11 @@ DropUnread(List *targetlist, const Bitmapset *read, int ncolumns)
 
 	foreach(cell, targetlist)
 	{
-		TargetEntry *entry = flatCopyTargetEntry(lfirst(cell));
+		TargetEntry *entry = lfirst_node(TargetEntry, cell);
 
 		if (entry->resno <= ncolumns &&
 			!bms_is_member(entry->resno - FirstLowInvalidHeapAttributeNumber, read))
-			entry->expr = (Expr *) makeNullConst(exprType((Node *) entry->expr), exprTypmod((Node *) entry->expr),
-												 exprCollation((Node *) entry->expr));
+			entry = NullInPlace(entry);
 		entries = lappend(entries, entry);
 	}
 	return entries;
@@ -260,17 +260,6 @@ CallsOfScan(const Rewrite *rewrite, List *calls, const Plan *scan, bool sorted)
 		inlined = lappend(inlined, InlineColumns((Node *) call, scan->targetlist));
 	}
 	return inlined;
-}
-
-/* New entries at the end of a target list. */
-static List *
-AppendEntries(List *targetlist, List *expressions)
-{
-	ListCell   *cell;
-
-	foreach(cell, expressions)
-		targetlist = lappend(targetlist, makeTargetEntry(lfirst(cell), list_length(targetlist) + 1, NULL, false));
-	return targetlist;
 }
 
 Plan *

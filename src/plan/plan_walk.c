@@ -13,6 +13,12 @@
 #include "compat.h"
 #include "plan/plan_walk.h"
 
+bool
+IsJoin(const Plan *plan)
+{
+	return IsA(plan, NestLoop) || IsA(plan, MergeJoin) || IsA(plan, HashJoin);
+}
+
 List *
 PlanChildren(Plan *plan)
 {

@@ -9,6 +9,9 @@
 
 #include "nodes/plannodes.h"
 
+/* Whether a plan joins two others: it is a Join. */
+extern bool IsJoin(const Plan *plan);
+
 /* Plans directly below, in any of a node's fields. */
 extern List *PlanChildren(Plan *plan);
 

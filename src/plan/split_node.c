@@ -113,8 +113,7 @@ FirstCall(List *quals)
 static Join *
 InnerJoin(Plan *plan)
 {
-	if ((IsA(plan, NestLoop) || IsA(plan, MergeJoin) || IsA(plan, HashJoin)) &&
-		((Join *) plan)->jointype == JOIN_INNER)
+	if (IsJoin(plan) && ((Join *) plan)->jointype == JOIN_INNER)
 		return (Join *) plan;
 	return NULL;
 }
