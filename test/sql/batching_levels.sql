@@ -153,6 +153,18 @@ SET mtl_rank.batching = off;
 SELECT id, count_seen(id), mtl_score('single', r, 'r'), count_seen(id) FROM rows r WHERE id < 8 AND mtl_score('shared', r, 'p') > 0.1 AND count_seen(id) > 0;
 SET mtl_rank.batching = require;
 
+-- what a condition raises while rows are looked at ahead is not taken for an error in a score; neither is a cancellation
+SELECT compare('SELECT id, mtl_score(''shared'', r, ''r'') FROM rows r WHERE mtl_score(''shared'', r, ''p'') / (id - 700) < 9 ORDER BY 2');
+CREATE FUNCTION slow(score real) RETURNS boolean LANGUAGE plpgsql IMMUTABLE AS $$
+BEGIN
+	PERFORM pg_sleep(0.01);
+	RETURN score > 0.98;
+END
+$$;
+SET statement_timeout = 500;
+SELECT id, mtl_score('shared', r, 'r') FROM rows r WHERE slow(mtl_score('shared', r, 'p')) ORDER BY 2;
+RESET statement_timeout;
+
 -- conditions keep their order, and with it who sees which row: a view's own come first
 CREATE FUNCTION leak(id int, score real) RETURNS boolean LANGUAGE plpgsql COST 0.0001 AS $$
 BEGIN
