@@ -65,6 +65,11 @@ EXECUTE in_list(NULL);
 EXECUTE in_list('task');
 RESET plan_cache_mode;
 
+-- neither does a subquery that finds a task run before a row comes to it
+SELECT plan('SELECT mtl_score(''shared'', r, (SELECT s FROM rows WHERE id = 4 AND 1 / (id - 4) > 0)) FROM rows r WHERE mtl_score(''shared'', r, ''p'') > 2');
+SELECT compare('SELECT mtl_score(''shared'', r, (SELECT s FROM rows WHERE id = 4 AND 1 / (id - 4) > 0)) FROM rows r WHERE mtl_score(''shared'', r, ''p'') > 2');
+SELECT compare('SELECT mtl_score(''shared'', r, (SELECT s FROM rows WHERE id = 4 AND 1 / (id - 4) > 0)) FROM rows r WHERE mtl_score(''shared'', r, ''p'') > 0.5');
+
 -- the same bits, and the same errors: none of a score that a row does not come to
 SELECT compare_all(
 	'SELECT id, mtl_score(''shared'', r, ''r'') FROM rows r WHERE mtl_score(''shared'', r, ''p'') > 0.3',
