@@ -1,6 +1,7 @@
 /*
  * aggregate_arguments.h
- *	  Scores that are arguments of aggregates, or in their filters.
+ *	  Scores that are arguments of aggregates, or in their filters; also of those that are
+ *	  computed over windows.
  */
 #ifndef MTL_RANK_AGGREGATE_ARGUMENTS_H
 #define MTL_RANK_AGGREGATE_ARGUMENTS_H
@@ -12,10 +13,16 @@
 #include "plan/placement.h"
 #include "plan/reader.h"
 
+/* The child of an Agg or a WindowAgg, which is read so, or what is below its sort. */
+extern Plan *ScanBelowAggregation(Plan *plan, const Reader *reader);
+
 /*
- * Has them computed below the aggregation, if they can be computed ahead.  reader is how
- * the aggregation reads its child.
+ * Has that compute them.  False, and nothing is changed, if it is no scan, or would not
+ * gain by it.
  */
-extern void BatchAggregateArguments(Rewrite *rewrite, Agg *agg, const Reader *reader);
+extern bool PushAggregateArguments(Rewrite *rewrite, Plan *plan, const Reader *reader);
+
+/* Has them computed directly below, if they can be computed ahead. */
+extern void BatchAggregateArguments(Rewrite *rewrite, Plan *plan, const Reader *reader);
 
 #endif							/* MTL_RANK_AGGREGATE_ARGUMENTS_H */

@@ -65,25 +65,62 @@ DescribeTask(const FuncExpr *call)
 	return "parameter";
 }
 
-void
-ScoreNodeExplain(const PlanState *node, List *groups, int64 contexts, ExplainState *es)
+/*
+ * Adds what other processes have no place to count in, unless they scored too.
+ */
+static void
+ExplainOwnCounts(const ScoreNodeState *state, ExplainState *es)
 {
-	const Instrumentation *instrument = node->instrument;
+	bool		pairs = false;
+	int64		contexts = 0;
+	int64		together = 0;
+
+	if (state->css.ss.ps.instrument->ntuples2 != state->rows_scored)
+		return;
+	for (int i = 0; i < state->ngroups; i++)
+	{
+		const ScoreGroup *group = &state->groups[i];
+
+		pairs |= group->pair;
+		if (group->pair)
+			contexts += ScoreBatchContexts(group->batch);
+		if (group->nparts > 1)
+			together += ScoreBatchTogether(group->batch);
+	}
+	if (state->nlevels > 1)
+		ExplainPropertyInteger("Joint Batches", NULL, together, es);
+	if (pairs)
+		ExplainPropertyInteger("Contexts", NULL, contexts, es);
+}
+
+void
+ScoreNodeExplain(const ScoreNodeState *state, ExplainState *es)
+{
+	const Instrumentation *instrument = state->css.ss.ps.instrument;
+	const CustomScan *plan = (const CustomScan *) state->css.ss.ps.plan;
 	List	   *models = NIL;
 	List	   *tasks = NIL;
-	ListCell   *cell;
-	ListCell   *inner;
+	List	   *later_tasks = NIL;
 
-	foreach(cell, groups)
+	for (int i = 0; i < state->ngroups; i++)
 	{
-		List	   *calls = lfirst(cell);
+		const ScoreGroup *group = &state->groups[i];
 
-		models = lappend(models, DescribeModel(linitial(calls)));
-		foreach(inner, calls)
-			tasks = lappend(tasks, DescribeTask(lfirst(inner)));
+		models = lappend(models, DescribeModel(list_nth(plan->custom_exprs, group->first_call)));
+		for (int k = 0; k < group->ncalls; k++)
+		{
+			char	   *task = DescribeTask(list_nth(plan->custom_exprs, group->first_call + k));
+
+			if (group->call_levels[k] == 0)
+				tasks = lappend(tasks, task);
+			else
+				later_tasks = lappend(later_tasks, task);
+		}
 	}
 	ExplainPropertyList("Model", models, es);
 	ExplainPropertyList("Tasks", tasks, es);
+	if (later_tasks != NIL)
+		ExplainPropertyList("Tasks after Filter", later_tasks, es);
 
 	if (es->analyze && instrument)
 	{
@@ -92,7 +129,6 @@ ScoreNodeExplain(const PlanState *node, List *groups, int64 contexts, ExplainSta
 		ExplainPropertyFloat("Scored Rows", NULL, instrument->ntuples2, 0, es);
 		ExplainPropertyFloat("Batches", NULL, batches, 0, es);
 		ExplainPropertyFloat("Mean Batch", NULL, batches > 0 ? instrument->ntuples2 / batches : 0, 1, es);
-		if (contexts >= 0)
-			ExplainPropertyInteger("Contexts", NULL, contexts, es);
+		ExplainOwnCounts(state, es);
 	}
 }

@@ -7,17 +7,16 @@
 
 #include "postgres.h"
 
-#include "nodes/execnodes.h"
-
 #include "compat.h"
 #include EXPLAIN_STATE_HEADER
+#include "plan/score_node_state.h"
 
 /*
- * Adds models, their versions, and tasks; with ANALYZE also the rows that were
- * scored, in all loops and by all processes, in how many batches, and how many contexts
- * were computed for them, where that is known (0 or more).  groups is a list of lists of
- * calls over the same model and features.
+ * Adds models, their versions, and tasks, first those of all rows; with ANALYZE also the
+ * rows that were scored, in all loops and by all processes, in how many batches, and, where
+ * no other process scored, how many contexts were computed for them and how many batches
+ * were computed for tasks of all levels at once.
  */
-extern void ScoreNodeExplain(const PlanState *node, List *groups, int64 contexts, ExplainState *es);
+extern void ScoreNodeExplain(const ScoreNodeState *state, ExplainState *es);
 
 #endif							/* MTL_RANK_EXPLAIN_H */

@@ -17,6 +17,7 @@
 #include "plan/join_expansion.h"
 #include "plan/plan_walk.h"
 #include "plan/row_expansion.h"
+#include "plan/target_list.h"
 #include "score/score_kind.h"
 
 typedef struct Change
@@ -122,12 +123,10 @@ DeliverColumns(Expansion *expansion, Plan *plan, AttrNumber column, const RowExp
 	RowExpr    *delivered = copyObject(unconstify(RowExpr *, row));
 	List	   *targetlist = list_copy(plan->targetlist);
 	ListCell   *place = list_nth_cell(targetlist, column - 1);
-	TargetEntry *entry = flatCopyTargetEntry(lfirst(place));
+	TargetEntry *entry;
 	ListCell   *cell;
 
-	entry->expr = (Expr *) makeNullConst(exprType((Node *) entry->expr), exprTypmod((Node *) entry->expr),
-										 exprCollation((Node *) entry->expr));
-	lfirst(place) = entry;
+	lfirst(place) = NullInPlace(lfirst(place));
 	foreach(cell, delivered->args)
 	{
 		/* anything else is what stands for a dropped column */
@@ -171,12 +170,6 @@ ExpandHandedOn(Expansion *expansion, Plan *plan, AttrNumber column)
 	}
 	SetTargetList(expansion, plan, targetlist);
 	return row;
-}
-
-static bool
-IsJoin(const Plan *plan)
-{
-	return IsA(plan, NestLoop) || IsA(plan, MergeJoin) || IsA(plan, HashJoin);
 }
 
 /* Whether each row of a join has a row of this input. */

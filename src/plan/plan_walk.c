@@ -13,6 +13,12 @@
 #include "compat.h"
 #include "plan/plan_walk.h"
 
+bool
+IsJoin(const Plan *plan)
+{
+	return IsA(plan, NestLoop) || IsA(plan, MergeJoin) || IsA(plan, HashJoin);
+}
+
 List *
 PlanChildren(Plan *plan)
 {
@@ -116,7 +122,6 @@ PlanExpressions(Plan *plan)
 typedef struct SubplanSearch
 {
 	const PlannedStmt *statement;
-	bool		found;
 } SubplanSearch;
 
 static Plan *
@@ -137,9 +142,16 @@ SubplanEffectsWalker(Node *node, SubplanSearch *search)
 }
 
 bool
+ExpressionHasEffects(const PlannedStmt *statement, Node *expression)
+{
+	SubplanSearch search = {statement};
+
+	return contain_volatile_functions(expression) || SubplanEffectsWalker(expression, &search);
+}
+
+bool
 PlanHasEffects(const PlannedStmt *statement, Plan *plan)
 {
-	SubplanSearch search = {statement, false};
 	ListCell   *cell;
 
 	check_stack_depth();
@@ -148,9 +160,9 @@ PlanHasEffects(const PlannedStmt *statement, Plan *plan)
 	if (IsA(plan, ModifyTable) || IsA(plan, LockRows))
 		return true;
 	foreach(cell, PlanExpressions(plan))
-		if (contain_volatile_functions(lfirst(cell)) || SubplanEffectsWalker(lfirst(cell), &search))
+		if (ExpressionHasEffects(statement, lfirst(cell)))
 			return true;
-	if (SubplanEffectsWalker((Node *) plan->initPlan, &search))
+	if (ExpressionHasEffects(statement, (Node *) plan->initPlan))
 		return true;
 	if (IsA(plan, CteScan) && PlanHasEffects(statement, SubplanOf(statement, ((CteScan *) plan)->ctePlanId)))
 		return true;

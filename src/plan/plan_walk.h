@@ -9,11 +9,17 @@
 
 #include "nodes/plannodes.h"
 
+/* Whether a plan joins two others: it is a Join. */
+extern bool IsJoin(const Plan *plan);
+
 /* Plans directly below, in any of a node's fields. */
 extern List *PlanChildren(Plan *plan);
 
 /* All expressions that a node itself evaluates. */
 extern List *PlanExpressions(Plan *plan);
+
+/* Whether evaluating an expression, or all of a list, has effects that can be noticed. */
+extern bool ExpressionHasEffects(const PlannedStmt *statement, Node *expression);
 
 /*
  * Whether reading more rows of a plan has effects that can be noticed: volatile

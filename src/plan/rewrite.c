@@ -70,19 +70,39 @@ RewriteChildren(Rewrite *rewrite, Plan *plan, Reader reader)
 		plan->righttree = RewritePlan(rewrite, plan->righttree, InnerReader(plan, reader));
 }
 
+/* Whether there is nothing below a node that could be rewritten. */
+static bool
+ScansTable(Plan *plan)
+{
+	return PlanChildren(plan) == NIL || IsA(plan, BitmapHeapScan);
+}
+
+/*
+ * The scan of a table below gets calls before its own are split off, so that both can be
+ * in one node.
+ */
+static void
+RewriteAggregation(Rewrite *rewrite, Plan *plan, Reader reader)
+{
+	Reader		input = OuterReader(plan, reader);
+	bool		pushed = ScansTable(ScanBelowAggregation(plan, &input)) &&
+		PushAggregateArguments(rewrite, plan, &input);
+
+	RewriteChildren(rewrite, plan, reader);
+	if (!pushed && !PushAggregateArguments(rewrite, plan, &input))
+		BatchAggregateArguments(rewrite, plan, &input);
+}
+
 static Plan *
 RewritePlan(Rewrite *rewrite, Plan *plan, Reader reader)
 {
 	check_stack_depth();
 	if (plan == NULL || IsScoreNode(plan))
 		return plan;
-	RewriteChildren(rewrite, plan, reader);
-	if (IsA(plan, Agg))
-	{
-		Reader		input = OuterReader(plan, reader);
-
-		BatchAggregateArguments(rewrite, (Agg *) plan, &input);
-	}
+	if (IsA(plan, Agg) || IsA(plan, WindowAgg))
+		RewriteAggregation(rewrite, plan, reader);
+	else
+		RewriteChildren(rewrite, plan, reader);
 	if (!reader.goes_back && CanSplit(plan))
 		return SplitNode(rewrite, plan, &reader);
 	return plan;

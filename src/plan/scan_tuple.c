@@ -26,7 +26,7 @@ UseScores(Node *node, ScanTuple *tuple)
 	}
 	if (IsA(node, FuncExpr))
 		foreach(cell, tuple->calls)
-			if (equal(lfirst(cell), node))
+			if (equal(lfirst(cell), node) && !list_member_ptr(tuple->hidden, lfirst(cell)))
 				return (Node *) makeVar(tuple->varno, tuple->ncolumns + foreach_current_index(cell) + 1,
 										exprType(node), exprTypmod(node), exprCollation(node), 0);
 	return expression_tree_mutator(node, UseScores, (void *) tuple);

@@ -14,6 +14,7 @@ typedef struct ScanTuple
 {
 	int			ncolumns;
 	List	   *calls;
+	List	   *hidden;			/* of these, by pointer: must not be used */
 	Index		varno;			/* INDEX_VAR; OUTER_VAR for the node above */
 } ScanTuple;
 

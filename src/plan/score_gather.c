@@ -102,7 +102,8 @@ FetchRow(ScoreNodeState *state, bool ahead)
 		stage->no_new_batch = false;
 	if (!TupIsNull(slot))
 		return slot;
-	if (stage == NULL || stage->exhausted)
+	/* a row of the stage may have to wait */
+	if (stage == NULL || (stage->exhausted && stage->next_row == stage->nrows))
 		state->exhausted = true;
 	return NULL;
 }
@@ -284,6 +285,7 @@ GatherRow(ScoreNodeState *state, TupleTableSlot *slot)
 	state->encoding = NULL;
 
 	state->scored[row] = false;
+	state->rejected[row] = false;
 	for (int i = 0; i < state->ngroups; i++)
 		if (state->groups[i].rows[row] >= 0)
 		{

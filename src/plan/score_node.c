@@ -15,6 +15,7 @@
 #include "plan/batchable.h"
 #include "plan/explain.h"
 #include "plan/score_gather.h"
+#include "plan/score_levels.h"
 #include "plan/score_node.h"
 #include "score/score_kind.h"
 
@@ -56,8 +57,30 @@ CreateState(CustomScan *plan)
 	return (Node *) state;
 }
 
+/*
+ * The parts of the group's batch: levels that it has calls of.
+ */
+static int *
+BeginParts(ScoreGroup *group, List *levels)
+{
+	int		   *parts = palloc(sizeof(int) * group->ncalls);
+
+	group->call_levels = palloc(sizeof(int) * group->ncalls);
+	group->part_levels = palloc(sizeof(int) * group->ncalls);
+	for (int i = 0; i < group->ncalls; i++)
+	{
+		int			level = list_nth_int(levels, group->first_call + i);
+
+		group->call_levels[i] = level;
+		if (i == 0 || level != group->call_levels[i - 1])
+			group->part_levels[group->nparts++] = level;
+		parts[i] = group->nparts - 1;
+	}
+	return parts;
+}
+
 static void
-BeginGroup(ScoreNodeState *state, ScoreGroup *group, List *calls)
+BeginGroup(ScoreNodeState *state, ScoreGroup *group, List *calls, List *levels)
 {
 	PlanState  *parent = &state->css.ss.ps;
 	FuncExpr   *first = linitial_node(FuncExpr, calls);
@@ -97,13 +120,15 @@ BeginGroup(ScoreNodeState *state, ScoreGroup *group, List *calls)
 		group->features[i] = ExecInitExpr((Expr *) features, parent);
 		group->columns[i] = IsA(features, Var) ? ((Var *) features)->varattno - 1 : -1;
 	}
-	group->batch = ScoreBatchCreate(group->ncalls, array, group->row ? RowArgumentShape(group->row) : NULL);
+	group->batch = ScoreBatchCreate(group->ncalls, array, BeginParts(group, levels),
+									group->row ? RowArgumentShape(group->row) : NULL);
 }
 
 static void
 BeginGroups(ScoreNodeState *state, const CustomScan *plan)
 {
 	List	   *counts = list_nth(plan->custom_private, PRIVATE_GROUPS);
+	List	   *levels = list_nth(plan->custom_private, PRIVATE_LEVELS);
 	ListCell   *cell;
 
 	state->ngroups = list_length(counts);
@@ -114,8 +139,30 @@ BeginGroups(ScoreNodeState *state, const CustomScan *plan)
 		List	   *calls = list_copy_tail(plan->custom_exprs, state->ncalls);
 
 		group->first_call = state->ncalls;
-		BeginGroup(state, group, list_truncate(calls, lfirst_int(cell)));
+		BeginGroup(state, group, list_truncate(calls, lfirst_int(cell)), levels);
 		state->ncalls += group->ncalls;
+	}
+}
+
+static void
+BeginQuals(ScoreNodeState *state, const CustomScan *plan)
+{
+	List	   *counts = list_nth(plan->custom_private, PRIVATE_QUALS);
+	List	   *rest = plan->scan.plan.qual;
+	ListCell   *cell;
+
+	state->nlevels = list_length(counts);
+	state->quals = palloc(sizeof(ExprState *) * state->nlevels);
+	if (state->nlevels == 1)
+	{
+		/* the executor has made it */
+		state->quals[0] = state->css.ss.ps.qual;
+		return;
+	}
+	foreach(cell, counts)
+	{
+		state->quals[foreach_current_index(cell)] = ExecInitQual(list_copy_head(rest, lfirst_int(cell)), &state->css.ss.ps);
+		rest = list_copy_tail(rest, lfirst_int(cell));
 	}
 }
 
@@ -198,15 +245,17 @@ BeginNode(CustomScanState *css, EState *estate, int eflags)
 	outerPlanState(css) = ExecInitNode(outerPlan(plan), estate, eflags);
 
 	state->ncolumns = ExecGetResultType(outerPlanState(css))->natts;
-	state->mode = linitial_int(settings);
-	state->put_off_errors = lsecond_int(settings);
+	state->mode = list_nth_int(settings, SETTING_MODE);
+	state->put_off_errors = list_nth_int(settings, SETTING_PUT_OFF_ERRORS);
+	state->check_ahead = list_nth_int(settings, SETTING_CHECK_AHEAD);
 	BeginGroups(state, plan);
+	BeginQuals(state, plan);
 	state->one_by_one = state->put_off_errors && !CanPutOffErrors(state, plan);
-	if (lthird_int(settings))
+	if (list_nth_int(settings, SETTING_BOUNDED))
 		state->limit_count = ExecInitExpr(list_nth(plan->custom_exprs, state->ncalls), &css->ss.ps);
-	if (lfourth_int(settings))
+	if (list_nth_int(settings, SETTING_OFFSET))
 		state->limit_offset = ExecInitExpr(list_nth(plan->custom_exprs, state->ncalls + 1), &css->ss.ps);
-	state->limit_is_most = list_nth_int(settings, 4);
+	state->limit_is_most = list_nth_int(settings, SETTING_LIMIT_IS_MOST);
 	BeginKept(state, plan);
 
 	state->arguments = CreateExprContext(estate);
@@ -215,6 +264,7 @@ BeginNode(CustomScanState *css, EState *estate, int eflags)
 	state->values = palloc(sizeof(Datum) * MTL_MAX_BATCH * Max(state->nkept, 1));
 	state->nulls = palloc(sizeof(bool) * MTL_MAX_BATCH * Max(state->nkept, 1));
 	state->scored = palloc(sizeof(bool) * MTL_MAX_BATCH);
+	state->rejected = palloc0(sizeof(bool) * MTL_MAX_BATCH);
 
 	if (IsA(outerPlanState(css), SeqScanState))
 		state->table_rows = ((ScanState *) outerPlanState(css))->ss_ScanTupleSlot;
@@ -255,69 +305,29 @@ RescanNode(CustomScanState *css)
 
 /* ---------------------------------------------------------------- execute */
 
-/*
- * Makes the next row of the batch the scan tuple.
- */
-static TupleTableSlot *
-StoreRow(ScoreNodeState *state)
-{
-	int			row = state->next_row++;
-	TupleTableSlot *slot = state->css.ss.ss_ScanTupleSlot;
-	ExprContext *context = state->css.ss.ps.ps_ExprContext;
-	MemoryContext caller;
-
-	ExecClearTuple(slot);
-	memset(slot->tts_isnull, true, sizeof(bool) * state->ncolumns);
-	for (int i = 0; i < state->nkept; i++)
-	{
-		slot->tts_values[state->kept[i].column] = state->values[(Size) row * state->nkept + i];
-		slot->tts_isnull[state->kept[i].column] = state->nulls[(Size) row * state->nkept + i];
-	}
-
-	if (state->scored[row])
-		state->rows_returned++;
-	caller = MemoryContextSwitchTo(context->ecxt_per_tuple_memory);
-	for (int i = 0; i < state->ngroups; i++)
-	{
-		const ScoreGroup *group = &state->groups[i];
-
-		for (int k = 0; k < group->ncalls; k++)
-		{
-			int			column = state->ncolumns + group->first_call + k;
-
-			slot->tts_isnull[column] = true;
-			if (group->rows[row] >= 0)
-				slot->tts_values[column] = ScoreBatchResult(group->batch, k, group->rows[row],
-															&slot->tts_isnull[column]);
-		}
-	}
-	MemoryContextSwitchTo(caller);
-	ExecStoreVirtualTuple(slot);
-	if (state->has_places)
-	{
-		slot->tts_tid = state->places[row];
-		slot->tts_tableOid = state->tables[row];
-	}
-	return slot;
-}
-
 static TupleTableSlot *
 ExecNode(CustomScanState *css)
 {
 	ScoreNodeState *state = (ScoreNodeState *) css;
-	ExprContext *context = css->ss.ps.ps_ExprContext;
 	ProjectionInfo *projection = css->ss.ps.ps_ProjInfo;
 
 	for (;;)
 	{
+		bool		passes;
+
 		CHECK_FOR_INTERRUPTS();
 		if (state->next_row == state->nrows && (state->no_new_batch || !NextBatch(state)))
 			break;
 
-		ResetExprContext(context);
-		context->ecxt_scantuple = StoreRow(state);
-		if (ExecQual(css->ss.ps.qual, context))
-			return projection ? ExecProject(projection) : context->ecxt_scantuple;
+		if (!state->no_new_batch)
+			passes = RowPasses(state, state->next_row);
+		else if (!TryRowPasses(state, state->next_row, &passes))
+			break;
+		if (state->scored[state->next_row])
+			state->rows_returned++;
+		state->next_row++;
+		if (passes)
+			return projection ? ExecProject(projection) : css->ss.ss_ScanTupleSlot;
 		InstrCountFiltered1(css, 1);
 	}
 
@@ -325,33 +335,8 @@ ExecNode(CustomScanState *css)
 	return projection ? ExecClearTuple(projection->pi_state.resultslot) : css->ss.ss_ScanTupleSlot;
 }
 
-/*
- * Contexts that were computed for the node's rows; -1 if there are none, or if other
- * processes scored rows, of which only counters come back that have no place for this.
- */
-static int64
-CountContexts(const ScoreNodeState *state)
-{
-	const Instrumentation *instrument = state->css.ss.ps.instrument;
-	int64		contexts = -1;
-
-	if (instrument == NULL || instrument->ntuples2 != state->rows_scored)
-		return -1;
-	for (int i = 0; i < state->ngroups; i++)
-		if (state->groups[i].pair)
-			contexts = Max(contexts, 0) + ScoreBatchContexts(state->groups[i].batch);
-	return contexts;
-}
-
 static void
 ExplainNode(CustomScanState *css, List *ancestors, ExplainState *es)
 {
-	ScoreNodeState *state = (ScoreNodeState *) css;
-	List	   *groups = NIL;
-
-	for (int i = 0; i < state->ngroups; i++)
-		groups = lappend(groups, list_truncate(list_copy_tail(((CustomScan *) css->ss.ps.plan)->custom_exprs,
-															  state->groups[i].first_call),
-											   state->groups[i].ncalls));
-	ScoreNodeExplain(&css->ss.ps, groups, CountContexts(state), es);
+	ScoreNodeExplain((ScoreNodeState *) css, es);
 }

@@ -6,6 +6,10 @@
  * calls; its qual and target list see nothing else.  Rows come out one by one in
  * the child's order.
  *
+ * Calls and conditions may have levels: the calls of a level are for rows that have
+ * passed the conditions of those before.  Where it costs less the node computes calls of
+ * all levels at once, for all rows (see score_batch.h); that cannot be noticed.
+ *
  * How far it reads ahead is the plan's decision (see BatchMode).  What is computed
  * ahead for a row has no effect that can be seen: an error in it is raised when the
  * row's turn comes.
@@ -27,13 +31,19 @@ typedef enum BatchMode
 	BATCH_ALL
 } BatchMode;
 
+/* Lists, both of which may be NIL. */
+typedef struct ScoreLevel
+{
+	List	   *calls;			/* FuncExprs over OUTER_VAR */
+	List	   *qual;			/* over INDEX_VAR */
+} ScoreLevel;
+
 typedef struct ScoreNodeSpec
 {
 	Plan	   *child;
-	List	   *calls;			/* FuncExprs over OUTER_VAR; those with equal models and
-								 * features stand together */
-	List	   *qual;			/* over INDEX_VAR, as is the target list */
-	List	   *targetlist;
+	List	   *levels;			/* ScoreLevels, at least one */
+	List	   *calls;			/* of all levels, by ScoreNodeSortCalls() */
+	List	   *targetlist;		/* over INDEX_VAR */
 	BatchMode	mode;
 
 	/* RowExprs that are features, and the whole rows that EXPLAIN shows for them */
@@ -45,6 +55,9 @@ typedef struct ScoreNodeSpec
 	 * only the encoder's own, and those of functions without side effects.
 	 */
 	bool		put_off_errors;
+
+	/* Whether conditions of all levels but the last may be checked before a row's turn. */
+	bool		check_ahead;
 
 	/*
 	 * Expressions without Vars: as many rows as both together are asked for, if there are
@@ -58,9 +71,22 @@ typedef struct ScoreNodeSpec
 /* Positions in custom_private; each entry is a list of integers. */
 enum
 {
-	PRIVATE_SETTINGS,			/* mode, put_off_errors, has a count, an offset, limit_is_most */
+	PRIVATE_SETTINGS,			/* see below */
 	PRIVATE_GROUPS,				/* number of calls of each group */
+	PRIVATE_LEVELS,				/* the level of each call */
+	PRIVATE_QUALS,				/* number of conditions of each level */
 	PRIVATE_KEPT				/* the child's columns that qual and target list see */
+};
+
+/* Positions in PRIVATE_SETTINGS. */
+enum
+{
+	SETTING_MODE,
+	SETTING_PUT_OFF_ERRORS,
+	SETTING_CHECK_AHEAD,
+	SETTING_BOUNDED,			/* there is a limit_count */
+	SETTING_OFFSET,				/* and a limit_offset */
+	SETTING_LIMIT_IS_MOST
 };
 
 /* What the executor knows the node by. */
@@ -78,6 +104,13 @@ extern List *ScoreNodeCalls(const Plan *plan);
 
 /* The order in which ScoreNodeMake() takes calls: those of a group together. */
 extern List *ScoreNodeSortCalls(List *calls);
+
+/*
+ * Whether a call can be of a later level of a node whose first level has these: one of
+ * them is over the same model and features, and has a result for all rows that have these;
+ * and its own option can be read before any row has come to it.  See LazyParams().
+ */
+extern bool ScoreNodeCanJoin(const FuncExpr *call, const List *first_calls, Bitmapset *lazy_params);
 
 /* Makes the node known to the executor and to parallel workers; once per process. */
 extern void ScoreNodeRegister(void);

@@ -20,6 +20,9 @@ typedef struct ScoreGroup
 {
 	int			first_call;
 	int			ncalls;
+	int		   *call_levels;	/* by call */
+	int			nparts;			/* of the batch */
+	int		   *part_levels;	/* by part */
 	ScoreBatch *batch;
 	ExprState  *model;
 	bool		pair;			/* features are two rows */
@@ -51,6 +54,9 @@ typedef struct ScoreNodeState
 	BatchMode	mode;
 	bool		put_off_errors;
 	bool		one_by_one;		/* it meant to, but no longer can */
+	bool		check_ahead;
+	int			nlevels;
+	ExprState **quals;			/* by level; NULL: no conditions */
 	ExprState  *limit_count;
 	ExprState  *limit_offset;
 	bool		limit_is_most;
@@ -73,6 +79,8 @@ typedef struct ScoreNodeState
 	Datum	   *values;			/* nkept for each row */
 	bool	   *nulls;
 	bool	   *scored;			/* by row: it took part in a batch */
+	bool	   *rejected;		/* by row: found, before its turn, not to pass */
+	bool		computing;		/* results, and not conditions, are at work */
 
 	/* for WHERE CURRENT OF: the place of each row in the table that the child scans */
 	bool		has_places;

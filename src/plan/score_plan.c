@@ -11,6 +11,7 @@
 #include "optimizer/optimizer.h"
 
 #include "compat.h"
+#include "plan/plan_walk.h"
 #include "plan/score_node.h"
 #include "score/score_kind.h"
 
@@ -34,6 +35,43 @@ SameGroup(const FuncExpr *a, const FuncExpr *b)
 		if (!equal(list_nth(a->args, i), list_nth(b->args, i)))
 			return false;
 	return true;
+}
+
+/* The option of a call, or NULL if it takes none. */
+static Node *
+Option(const FuncExpr *call)
+{
+	return ScoreKindFind(call->funcid)->has_option ? llast(call->args) : NULL;
+}
+
+static bool
+HasResult(const FuncExpr *call)
+{
+	Node	   *option = Option(call);
+
+	return option == NULL || (IsA(option, Const) && !((Const *) option)->constisnull);
+}
+
+/*
+ * Whether an option is there without being computed, which may raise errors.
+ */
+static bool
+OptionIsThere(const FuncExpr *call, Bitmapset *lazy_params)
+{
+	Node	   *option = Option(call);
+
+	return option == NULL || IsA(option, Const) || (IsA(option, Param) && !HasParam(option, lazy_params));
+}
+
+bool
+ScoreNodeCanJoin(const FuncExpr *call, const List *first_calls, Bitmapset *lazy_params)
+{
+	ListCell   *cell;
+
+	foreach(cell, first_calls)
+		if (SameGroup(lfirst(cell), call) && HasResult(lfirst(cell)) && OptionIsThere(call, lazy_params))
+			return true;
+	return false;
 }
 
 static List *
@@ -78,6 +116,46 @@ ScoreNodeSortCalls(List *calls)
 	return sorted;
 }
 
+static List *
+AllConditions(const ScoreNodeSpec *spec)
+{
+	List	   *conditions = NIL;
+	ListCell   *cell;
+
+	foreach(cell, spec->levels)
+		conditions = list_concat(conditions, ((ScoreLevel *) lfirst(cell))->qual);
+	return conditions;
+}
+
+static List *
+CountConditions(const ScoreNodeSpec *spec)
+{
+	List	   *counts = NIL;
+	ListCell   *cell;
+
+	foreach(cell, spec->levels)
+		counts = lappend_int(counts, list_length(((ScoreLevel *) lfirst(cell))->qual));
+	return counts;
+}
+
+static List *
+LevelsOfCalls(const ScoreNodeSpec *spec)
+{
+	List	   *levels = NIL;
+	ListCell   *call;
+	ListCell   *cell;
+
+	foreach(call, spec->calls)
+		foreach(cell, spec->levels)
+			if (list_member_ptr(((ScoreLevel *) lfirst(cell))->calls, lfirst(call)))
+			{
+				levels = lappend_int(levels, foreach_current_index(cell));
+				break;
+			}
+	Assert(list_length(levels) == list_length(spec->calls));
+	return levels;
+}
+
 /* The child's columns that expressions over the scan tuple see, from 0. */
 static List *
 FindKept(const ScoreNodeSpec *spec)
@@ -86,7 +164,7 @@ FindKept(const ScoreNodeSpec *spec)
 	Bitmapset  *seen = NULL;
 	List	   *kept = NIL;
 
-	pull_varattnos((Node *) spec->qual, INDEX_VAR, &seen);
+	pull_varattnos((Node *) AllConditions(spec), INDEX_VAR, &seen);
 	pull_varattnos((Node *) spec->targetlist, INDEX_VAR, &seen);
 	for (int i = 0; i < ncolumns; i++)
 		if (bms_is_member(i + 1 - FirstLowInvalidHeapAttributeNumber, seen))
@@ -146,7 +224,7 @@ ScoreNodeMake(const ScoreNodeSpec *spec)
 	node->methods = &score_node_methods;
 	node->flags = CUSTOMPATH_SUPPORT_PROJECTION;
 	node->scan.plan.lefttree = spec->child;
-	node->scan.plan.qual = spec->qual;
+	node->scan.plan.qual = AllConditions(spec);
 	node->scan.plan.targetlist = spec->targetlist;
 	node->custom_scan_tlist = ScanTuple(spec);
 	node->custom_exprs = list_copy(spec->calls);
@@ -155,10 +233,11 @@ ScoreNodeMake(const ScoreNodeSpec *spec)
 	if (spec->limit_count && spec->limit_offset)
 		node->custom_exprs = lappend(node->custom_exprs, spec->limit_offset);
 
-	settings = list_make3_int(spec->mode, spec->put_off_errors, spec->limit_count != NULL);
-	settings = lappend_int(settings, spec->limit_count && spec->limit_offset);
+	settings = list_make5_int(spec->mode, spec->put_off_errors, spec->check_ahead, spec->limit_count != NULL,
+							  spec->limit_count && spec->limit_offset);
 	settings = lappend_int(settings, spec->limit_is_most);
-	node->custom_private = list_make3(settings, CountGroups(spec->calls), FindKept(spec));
+	node->custom_private = list_make5(settings, CountGroups(spec->calls), LevelsOfCalls(spec), CountConditions(spec),
+									  FindKept(spec));
 	return node;
 }
 

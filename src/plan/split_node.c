@@ -54,23 +54,16 @@ UseColumns(Node *node, Columns *columns)
 	return (Node *) makeVarFromTargetEntry(OUTER_VAR, entry);
 }
 
-/* A condition's calls, and whether it begins a node of its own. */
-typedef struct Stage
-{
-	List	   *calls;
-	List	   *qual;
-} Stage;
-
 /*
- * Divides conditions and target list into stages: calls of a later one are computed
- * for rows that have passed the conditions of those before.
+ * Divides conditions and target list into stages, which are levels: calls of a later one
+ * are computed for rows that have passed the conditions of those before.
  */
 static List *
 MakeStages(List *quals, List *targetlist)
 {
 	List	   *stages = NIL;
 	List	   *calls = NIL;
-	Stage	   *stage = NULL;
+	ScoreLevel *stage = NULL;
 	ListCell   *cell;
 
 	foreach(cell, quals)
@@ -80,7 +73,7 @@ MakeStages(List *quals, List *targetlist)
 		calls = FindBatchableCalls(lfirst(cell), calls);
 		if (list_length(calls) > known)
 		{
-			stage = palloc0(sizeof(Stage));
+			stage = palloc0(sizeof(ScoreLevel));
 			stage->calls = list_copy_tail(calls, known);
 			stages = lappend(stages, stage);
 		}
@@ -94,7 +87,7 @@ MakeStages(List *quals, List *targetlist)
 		calls = FindBatchableCalls((Node *) targetlist, calls);
 		if (list_length(calls) > known)
 		{
-			stage = palloc0(sizeof(Stage));
+			stage = palloc0(sizeof(ScoreLevel));
 			stage->calls = list_copy_tail(calls, known);
 			stages = lappend(stages, stage);
 		}
@@ -120,8 +113,7 @@ FirstCall(List *quals)
 static Join *
 InnerJoin(Plan *plan)
 {
-	if ((IsA(plan, NestLoop) || IsA(plan, MergeJoin) || IsA(plan, HashJoin)) &&
-		((Join *) plan)->jointype == JOIN_INNER)
+	if (IsJoin(plan) && ((Join *) plan)->jointype == JOIN_INNER)
 		return (Join *) plan;
 	return NULL;
 }
@@ -175,60 +167,158 @@ MultiexprWalker(Node *node, void *context)
 }
 
 /*
- * Puts the stages over the lower part, whose columns the expressions see.
+ * Takes the calls out of a stage that can be of a later level of a node.
  */
-static Plan *
-StackStages(Rewrite *rewrite, Plan *child, const Plan *like, List *stages, List *targetlist,
-			const RowExpansion *expansion, const Reader *reader, bool bounded)
+static List *
+TakeJoining(const Rewrite *rewrite, ScoreLevel *stage, const ScoreLevel *first)
 {
-	ScanTuple	tuple = {list_length(child->targetlist), NIL, INDEX_VAR};
-	List	   *columns = child->targetlist;
-	Plan	   *top = child;
+	List	   *joining = NIL;
+	List	   *others = NIL;
 	ListCell   *cell;
 
-	foreach(cell, stages)
+	foreach(cell, stage->calls)
 	{
-		Stage	   *stage = lfirst(cell);
-		ScoreNodeSpec spec = {0};
-
-		spec.child = top;
-		spec.calls = ScoreNodeSortCalls(stage->calls);
-		spec.rows = expansion->rows;
-		spec.wholes = expansion->wholes;
-		tuple.calls = list_concat(tuple.calls, spec.calls);
-		spec.qual = (List *) UseScores((Node *) stage->qual, &tuple);
-		if (lnext(stages, cell) == NULL)
-			spec.targetlist = (List *) UseScores((Node *) targetlist, &tuple);
+		if (ScoreNodeCanJoin(lfirst(cell), first->calls, rewrite->lazy_params))
+			joining = lappend(joining, lfirst(cell));
 		else
-			spec.targetlist = WholeTuple(columns, tuple.calls);
-		top = PlaceScoreNode(rewrite, like, &spec, reader, bounded);
+			others = lappend(others, lfirst(cell));
 	}
-	return top;
+	stage->calls = others;
+	return joining;
 }
 
 /*
- * Whether conditions between stages, which are checked ahead, can raise an error.
+ * Divides stages among nodes: lists of levels.  A node goes on with the calls of the next
+ * stage that are over models and features of its first, and with its conditions if those
+ * are all.
  */
-static bool
-StagesCanRaise(const Rewrite *rewrite, List *stages, int ncolumns)
+static List *
+DivideAmongNodes(const Rewrite *rewrite, List *stages)
 {
-	ScanTuple	tuple = {ncolumns, NIL, INDEX_VAR};
+	List	   *nodes = NIL;
+	ScoreLevel *first = NULL;
 	ListCell   *cell;
-	ListCell   *qual;
 
 	foreach(cell, stages)
 	{
-		Stage	   *stage = lfirst(cell);
+		ScoreLevel *stage = lfirst(cell);
+		List	   *joining = first ? TakeJoining(rewrite, stage, first) : NIL;
 
-		if (lnext(stages, cell) == NULL)
-			break;
-		tuple.calls = list_concat(tuple.calls, stage->calls);
-		foreach(qual, stage->qual)
-			if (contain_leaked_vars(UseScores(lfirst(qual), &tuple)) ||
-				HasParam(lfirst(qual), rewrite->lazy_params))
-				return true;
+		if (joining != NIL)
+		{
+			ScoreLevel *level = palloc0(sizeof(ScoreLevel));
+
+			level->calls = joining;
+			llast(nodes) = lappend(llast(nodes), level);
+			if (stage->calls == NIL)
+			{
+				level->qual = stage->qual;
+				continue;
+			}
+		}
+		first = stage;
+		nodes = lappend(nodes, list_make1(stage));
 	}
-	return false;
+	return nodes;
+}
+
+static List *
+CallsOfLevels(List *levels)
+{
+	List	   *calls = NIL;
+	ListCell   *cell;
+
+	foreach(cell, levels)
+		calls = list_concat(calls, ((ScoreLevel *) lfirst(cell))->calls);
+	return calls;
+}
+
+/*
+ * The conditions of a node's levels over its scan tuple.  They see results of the calls up
+ * to their level alone: one of a later level that they come to for some rows, as in a
+ * CASE, stays a call.
+ */
+static List *
+LevelsOverTuple(List *levels, ScanTuple tuple)
+{
+	List	   *result = NIL;
+	ListCell   *cell;
+
+	tuple.hidden = CallsOfLevels(levels);
+	foreach(cell, levels)
+	{
+		const ScoreLevel *level = lfirst(cell);
+		ScoreLevel *over = palloc(sizeof(ScoreLevel));
+
+		tuple.hidden = list_difference_ptr(tuple.hidden, level->calls);
+		over->calls = level->calls;
+		over->qual = (List *) UseScores((Node *) level->qual, &tuple);
+		result = lappend(result, over);
+	}
+	return result;
+}
+
+/*
+ * Whether conditions can be checked before a row's turn.
+ */
+static bool
+CanCheckAhead(const Rewrite *rewrite, List *quals, const Reader *reader)
+{
+	return !ExpressionHasEffects(rewrite->statement, (Node *) quals) &&
+		!(reader->stops_early &&
+		  (contain_leaked_vars((Node *) quals) || HasParam((Node *) quals, rewrite->lazy_params)));
+}
+
+/*
+ * The same for those of all levels but the last.
+ */
+static bool
+CanCheckLevelsAhead(const Rewrite *rewrite, List *levels, const Reader *reader)
+{
+	ListCell   *cell;
+
+	foreach(cell, levels)
+		if (lnext(levels, cell) && !CanCheckAhead(rewrite, ((ScoreLevel *) lfirst(cell))->qual, reader))
+			return false;
+	return true;
+}
+
+/*
+ * Puts the nodes over the lower part, whose columns the expressions see.  NULL if a node
+ * would read ahead in another whose conditions must not be checked ahead.
+ */
+static Plan *
+StackNodes(Rewrite *rewrite, Plan *child, const Plan *like, List *nodes, List *targetlist,
+		   const RowExpansion *expansion, const Reader *reader, bool bounded)
+{
+	ScanTuple	tuple = {list_length(child->targetlist), NIL, NIL, INDEX_VAR};
+	List	   *columns = child->targetlist;
+	Plan	   *top = child;
+	ListCell   *cell;
+	ListCell   *level;
+
+	foreach(cell, nodes)
+	{
+		bool		last = lnext(nodes, cell) == NULL;
+		ScoreNodeSpec spec = {0};
+
+		spec.child = top;
+		spec.calls = ScoreNodeSortCalls(CallsOfLevels(lfirst(cell)));
+		spec.rows = expansion->rows;
+		spec.wholes = expansion->wholes;
+		tuple.calls = list_concat(tuple.calls, spec.calls);
+		spec.levels = LevelsOverTuple(lfirst(cell), tuple);
+		if (last)
+			spec.targetlist = (List *) UseScores((Node *) targetlist, &tuple);
+		else
+			spec.targetlist = WholeTuple(columns, tuple.calls);
+		foreach(level, spec.levels)
+			if (!last && !CanCheckAhead(rewrite, ((ScoreLevel *) lfirst(level))->qual, reader))
+				return NULL;
+		spec.check_ahead = CanCheckLevelsAhead(rewrite, spec.levels, reader);
+		top = PlaceScoreNode(rewrite, like, &spec, reader, bounded);
+	}
+	return top;
 }
 
 /* Whether expressions over a scan see what is no column of its own, as ctid is. */
@@ -254,11 +344,11 @@ SplitNode(Rewrite *rewrite, Plan *plan, const Reader *reader)
 	List	   *old_join_qual = join ? join->joinqual : NIL;
 	List	   *old_targetlist = plan->targetlist;
 	List	   *targetlist;
-	List	   *stages;
 	List	   *calls;
 	RowExpansion expansion = {rewrite->statement, plan, NIL, NIL, NIL, NIL, NIL};
 	Columns		columns = {NIL};
 	bool		bounded;
+	Plan	   *top = NULL;
 
 	/* its conditions see rows that the node above must not see */
 	if (IsA(plan, WindowAgg))
@@ -274,11 +364,11 @@ SplitNode(Rewrite *rewrite, Plan *plan, const Reader *reader)
 	{
 		/* it does nothing else: its child is the lower part */
 		targetlist = plan->targetlist;
-		stages = MakeStages(NIL, targetlist);
 		bounded = reader->limit_count != NULL;
 		if (!MayReadAhead(rewrite, plan->lefttree, calls, reader, bounded))
 			return plan;
-		return StackStages(rewrite, plan->lefttree, plan, stages, targetlist, &expansion, reader, bounded);
+		return StackNodes(rewrite, plan->lefttree, plan, DivideAmongNodes(rewrite, MakeStages(NIL, targetlist)), targetlist,
+						  &expansion, reader, bounded);
 	}
 
 	expansion.calls = calls;
@@ -289,7 +379,6 @@ SplitNode(Rewrite *rewrite, Plan *plan, const Reader *reader)
 	quals = (List *) UseColumns((Node *) quals, &columns);
 	targetlist = (List *) UseColumns((Node *) targetlist, &columns);
 	expansion.rows = (List *) UseColumns((Node *) expansion.rows, &columns);
-	stages = MakeStages(quals, targetlist);
 	bounded = reader->limit_count != NULL && quals == NIL;
 
 	plan->targetlist = columns.entries;
@@ -297,10 +386,12 @@ SplitNode(Rewrite *rewrite, Plan *plan, const Reader *reader)
 	if (split_join_qual)
 		join->joinqual = list_copy_head(join->joinqual, first_join_qual);
 
-	if (!MayReadAhead(rewrite, plan,
-					  FindBatchableCalls((Node *) targetlist, FindBatchableCalls((Node *) quals, NIL)),
-					  reader, bounded) ||
-		(reader->stops_early && StagesCanRaise(rewrite, stages, list_length(columns.entries))))
+	if (MayReadAhead(rewrite, plan,
+					 FindBatchableCalls((Node *) targetlist, FindBatchableCalls((Node *) quals, NIL)),
+					 reader, bounded))
+		top = StackNodes(rewrite, plan, plan, DivideAmongNodes(rewrite, MakeStages(quals, targetlist)), targetlist,
+						 &expansion, reader, bounded);
+	if (top == NULL)
 	{
 		UndoExpansions(expansion.changes);
 		plan->targetlist = old_targetlist;
@@ -314,12 +405,7 @@ SplitNode(Rewrite *rewrite, Plan *plan, const Reader *reader)
 		join->inner_unique = false;
 	/* the node above does not know how to wait */
 	plan->async_capable = false;
-
-	{
-		Plan	   *top = StackStages(rewrite, plan, plan, stages, targetlist, &expansion, reader, bounded);
-
-		top->initPlan = plan->initPlan;
-		plan->initPlan = NIL;
-		return top;
-	}
+	top->initPlan = plan->initPlan;
+	plan->initPlan = NIL;
+	return top;
 }

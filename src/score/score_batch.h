@@ -7,6 +7,11 @@
  * are the bits, or the error, that the call by itself gives for the row: a row
  * whose numbers leave their range raises its error when its result is asked for,
  * not before.
+ *
+ * Calls may be in parts, of which each is asked for rows that have come so far: those
+ * that passed a filter on results of the parts before.  All parts are computed together
+ * for all rows where that costs less, as it does where layers that they share cost most
+ * and many rows come far.  What a row does not come to raises no error.
  */
 #ifndef MTL_RANK_SCORE_BATCH_H
 #define MTL_RANK_SCORE_BATCH_H
@@ -21,10 +26,12 @@ typedef struct ScoreBatch ScoreBatch;
 
 /*
  * Prepares for calls of scoring functions whose model and features are the same;
- * their options may differ.  With a shape, the last row is given by its columns.
- * Allocated in the current context, which also keeps the model pinned.
+ * their options may differ.  parts[i] is the part of call i: from 0 on, ascending.  With
+ * several, a call of the first must have a result whatever its option.  With a shape, the
+ * last row is given by its columns.  Allocated in the current context, which also keeps
+ * the model pinned.
  */
-extern ScoreBatch *ScoreBatchCreate(int ncalls, FuncExpr *const *calls, const RowShape *shape);
+extern ScoreBatch *ScoreBatchCreate(int ncalls, FuncExpr *const *calls, const int *parts, const RowShape *shape);
 
 /*
  * Begins a batch: the model, not null, and the option of each call (ignored where
@@ -44,8 +51,16 @@ extern void ScoreBatchEncode(ScoreBatch *batch, int row, Datum features, Datum s
 /* The same for a last row that is given by columns; context, of pairs, is the first. */
 extern void ScoreBatchEncodeColumns(ScoreBatch *batch, int row, Datum context, const Datum *values, const bool *nulls);
 
-/* Computes all rows up to nrows. */
+/* Computes all rows up to nrows: the first part, or all. */
 extern void ScoreBatchRun(ScoreBatch *batch, int nrows);
+
+/*
+ * Says that a row has come to a part, not the first; false if its results of it are not
+ * computed yet.  They are when they are asked for, or with those of other rows by
+ * ScoreBatchRunPart(), which has no effect on rows that have them.
+ */
+extern bool ScoreBatchEnter(ScoreBatch *batch, int part, int row);
+extern void ScoreBatchRunPart(ScoreBatch *batch, int part, int nrows, const int *rows);
 
 /*
  * Contexts that were computed so far: one for each row, less where rows of a batch, or
@@ -53,6 +68,9 @@ extern void ScoreBatchRun(ScoreBatch *batch, int nrows);
  * are two rows.
  */
 extern int64 ScoreBatchContexts(const ScoreBatch *batch);
+
+/* Batches so far whose parts were computed together. */
+extern int64 ScoreBatchTogether(const ScoreBatch *batch);
 
 /*
  * The result of a call for a row, in the current context.  The rights to use a

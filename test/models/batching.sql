@@ -6,8 +6,8 @@ DECLARE
 	line text;
 BEGIN
 	FOR line IN EXECUTE format('EXPLAIN (%s) %s', options, query) LOOP
-		IF line !~ 'Memory|Index Searches|Disabled' THEN
-			RETURN NEXT regexp_replace(line, '\.00(?= loops)| \(returns .*\)', '', 'g');
+		IF line !~ 'Memory|Index Searches|Disabled|Window: ' THEN
+			RETURN NEXT regexp_replace(regexp_replace(line, '\.00(?= loops)| \(returns .*\)', '', 'g'), 'OVER w\d+', 'OVER (?)', 'g');
 		END IF;
 	END LOOP;
 END

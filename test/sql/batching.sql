@@ -145,7 +145,7 @@ SELECT ran('SELECT id FROM rows r WHERE mtl_score(''batching'', r, ''p'') > 0.5 
 SELECT ran('SELECT id, mtl_score(''batching'', r, ''p'') FROM rows r OFFSET 5 LIMIT 10');
 SELECT ran('SELECT id, mtl_score(''batching'', r, ''p'') FROM rows r ORDER BY a, id LIMIT 10');
 -- two nodes for conditions one upon the other: the upper one does not make the lower one read ahead further
-SELECT ran('SELECT id, mtl_score(''batching'', r, ''r'') FROM rows r WHERE mtl_score(''batching'', r, ''p'') > 0.9 LIMIT 10');
+SELECT ran('SELECT id, mtl_score(''batching@1'', r, ''r'') FROM rows r WHERE mtl_score(''batching'', r, ''p'') > 0.9 LIMIT 10');
 -- begun anew for each row, and stopped at the first match
 SET mtl_rank.batching = on;
 SELECT scored('SELECT FROM rows r WHERE EXISTS (SELECT FROM other o WHERE mtl_score(''batching'', ARRAY[w, r.a], ''p'') > 0.9 OFFSET 0)')
@@ -203,6 +203,52 @@ SELECT compare(query, 'on') AS result, query FROM (VALUES
 SELECT nextval('seen') AS one_more_than_4_times_5;
 -- a single row without a FROM is not a matter of batches
 SELECT mtl_score('batching', ARRAY[1, 1], 'r') + a FROM (SELECT 1 AS a OFFSET 0) x;
+
+--
+-- the node in the place of another: with its costs and rows, over all kinds of children, with what these filter
+--
+
+-- the same estimates, so that nothing above is chosen by others
+CREATE FUNCTION estimates(query text, batching text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+	plan jsonb;
+BEGIN
+	PERFORM set_config('mtl_rank.batching', batching, true);
+	EXECUTE 'EXPLAIN (FORMAT json) ' || query INTO plan;
+	plan := plan->0->'Plan';
+	ASSERT batching = 'off' OR plan->>'Custom Plan Provider' = 'MtlScore';
+	RETURN concat_ws(' ', plan->>'Startup Cost', plan->>'Total Cost', plan->>'Plan Rows', plan->>'Plan Width', plan->>'Parallel Aware');
+END
+$$;
+SELECT estimates(query, 'require') = estimates(query, 'off') AS same, query FROM (VALUES
+	('SELECT id, s, mtl_score(''batching'', r, ''p'') FROM rows r WHERE mtl_score(''batching'', r, ''r'') > 3'),
+	('SELECT mtl_score(''batching'', r) FROM rows r JOIN other USING (id)'),
+	('SELECT mtl_score(''batching'', ARRAY[c, avg(a)]) FROM rows GROUP BY c')) v (query);
+-- directly below a subquery's scan, whose own filter stays, and the subquery's
+SELECT plan('SELECT * FROM (SELECT id, mtl_score(''batching'', r, ''p'') AS p FROM rows r WHERE id > 5 OFFSET 1) x WHERE p > 0.5');
+SELECT plan('SELECT id, mtl_score(''batching'', q, ''p'') FROM (SELECT * FROM rows WHERE id > 5 OFFSET 2) q WHERE b > 2 AND mtl_score(''batching'', q, ''p'') > 0.5');
+-- below a merge of sorted children
+CREATE TABLE hashed (id int PRIMARY KEY, a float8, b int) PARTITION BY HASH (id);
+CREATE TABLE hashed_1 PARTITION OF hashed FOR VALUES WITH (MODULUS 2, REMAINDER 0);
+CREATE TABLE hashed_2 PARTITION OF hashed FOR VALUES WITH (MODULUS 2, REMAINDER 1);
+INSERT INTO hashed SELECT id, a, b FROM rows;
+ANALYZE hashed;
+SET enable_seqscan = off;
+SET enable_bitmapscan = off;
+SET enable_sort = off;
+SELECT plan('SELECT id, mtl_score(''batching'', hashed, ''p'') FROM hashed ORDER BY id');
+SELECT compare('SELECT id, mtl_score(''batching'', hashed, ''p'') FROM hashed ORDER BY id');
+RESET enable_seqscan;
+RESET enable_bitmapscan;
+RESET enable_sort;
+SELECT compare(query) AS result, query FROM (VALUES
+	('SELECT * FROM (SELECT id, mtl_score(''batching'', r, ''p'') AS p FROM rows r WHERE id > 5 OFFSET 1) x WHERE p > 0.5'),
+	('SELECT id, mtl_score(''batching'', q, ''p'') FROM (SELECT * FROM rows WHERE id > 5 OFFSET 2) q WHERE b > 2 AND mtl_score(''batching'', q, ''p'') > 0.5'),
+	-- a subplan in the filter below, in the node, and in a condition of its child
+	('SELECT id, mtl_score(''batching'', r, ''p'') FROM rows r WHERE b > (SELECT count(*) FROM other o WHERE o.id < r.c)'),
+	('SELECT id, mtl_score(''batching'', r, ''p'') FROM rows r WHERE mtl_score(''batching'', r, ''r'') > (SELECT count(*) FROM other o WHERE o.id < r.c * 4)'),
+	('SELECT id, mtl_score(''batching'', r, ''p'') FROM rows r WHERE mtl_score(''batching'', r, ''r'') > 2 AND id IN (SELECT id + 1 FROM other)'),
+	('SELECT id, mtl_score(''batching'', r, ''p'') FROM rows r WHERE mtl_score(''batching'', r, ''r'') > 2 AND (b < 3 OR id IN (SELECT id + 1 FROM other))')) v (query);
 
 --
 -- rows are copied before the next is read
@@ -454,6 +500,8 @@ SELECT compare('SELECT id, mtl_score(''batching'', m, ''p'') FROM many m ORDER B
 SELECT compare('SELECT b, avg(mtl_score(''batching'', m, ''p'')::numeric) FROM many m GROUP BY b ORDER BY b');
 -- counts of all workers
 SELECT line FROM ran('SELECT sum(mtl_score(''batching'', m, ''p'')) FROM many m') line WHERE line ~ 'Scored Rows|Launched';
+-- of two nodes each: they are told apart by their numbers
+SELECT line FROM ran('SELECT max(mtl_score(''batching@1'', m, ''p'')) FROM many m WHERE mtl_score(''batching'', m, ''p'') > 0.9') line WHERE line ~ 'Tasks|Rows|Launched';
 RESET parallel_setup_cost;
 RESET parallel_tuple_cost;
 RESET min_parallel_table_scan_size;
