@@ -36,6 +36,7 @@ static const int fold_min_dims[] = {
 #define FOLD_MAX_NUMBERS	(INT64CONST(1) << 22)
 #define FOLD_SMALL_NUMBERS	(INT64CONST(1) << 18)
 #define FOLD_MAX_COST		(INT64CONST(1) << 30)
+#define FOLDED_COST			6
 
 /* Rows of a table that are folded at once. */
 #define FOLD_ROWS			64
@@ -213,6 +214,14 @@ SumsAfter(const CompiledSums *sums, int nfields)
 			cut.inputs += field->x_width;
 	}
 	return cut;
+}
+
+int64
+SumsCost(const CompiledSums *sums, int nparts, int64 units, Precision precision)
+{
+	const SumsPart *last = &sums->parts[nparts - 1];
+
+	return units * last->folded_end * FOLDED_COST + PrecisionCost(units * last->inputs_end, precision);
 }
 
 /* ------------------------------------------------------------ folded tables */
