@@ -84,7 +84,7 @@ COMMENT ON FUNCTION mtl_digest(mtl_model) IS 'SHA-256 of the model file, in hexa
 -- the model is a constant that the caller may read. So cheap filters run first, the score is computed after a sort and LIMIT that do
 -- not need it, and parallel plans are chosen as they should be.
 --
--- COST 1000, for a model that is not known when the query is planned: one of a hundred thousand multiply-adds.
+-- COST 1000, for a model that is not known when the query is planned: one of three hundred thousand multiply-adds.
 
 -- VOLATILE, since the answer depends on what is registered; nobody but the planner can call it.
 CREATE FUNCTION mtl_score_support(internal) RETURNS internal

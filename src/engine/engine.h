@@ -44,9 +44,10 @@ extern Program *ProgramCompile(const Graph *graph, Bulk *bulk);
 
 /*
  * Multiply-adds of float32 that take as long as the operations that the given ones (graph
- * positions) depend on, themselves included, for a row.
+ * positions) depend on, themselves included, for a row; with_share: for one of many rows of
+ * a context, which the contract declares.
  */
-extern int64 ProgramCost(const Program *program, int nops, const int *ops);
+extern int64 ProgramCost(const Program *program, int nops, const int *ops, bool with_share);
 
 /*
  * Selects the operations that the given ones (graph positions) depend on, in the

@@ -206,6 +206,21 @@ CompilePlanned(Program *program, const LayerEntry *entry)
 	return CompileLayer(program, entry->op, plan->linear, entry->column);
 }
 
+/*
+ * A layer with sums costs less than its weights say: tables are folded, and a context's share
+ * is there.
+ */
+static void
+EstimateSums(CompiledOp *op)
+{
+	const CompiledLinear *linear = op->u.layer->linear;
+
+	if (linear->sums == NULL)
+		return;
+	op->cost = SumsCost(linear->sums, SUMS_PARTS, op->width, linear->precision);
+	op->share_cost = SumsCost(linear->sums, 1, op->width, linear->precision);
+}
+
 static int
 FindGroup(Program *program, HTAB *groups, const CompiledLinear *linear, int input)
 {
@@ -256,8 +271,7 @@ CompileLayers(Program *program, const Graph *graph)
 			if (entry->layer == NULL)
 				entry->layer = CompilePlanned(program, entry);
 			compiled->u.layer = entry->layer;
-			if (entry->layer->linear->sums)
-				compiled->cost = SumsCost(entry->layer->linear->sums, compiled->width, compiled->cost);
+			EstimateSums(compiled);
 			compiled->group = FindGroup(program, groups, entry->layer->linear,
 										graph->ops[i].inputs[0]);
 		}

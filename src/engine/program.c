@@ -35,12 +35,17 @@ ProgramNeedRowTemporary(Program *program, int n)
 	program->row_temporary = Max(program->row_temporary, n);
 }
 
-/* Multiply-adds that take as long as one of float32, on a CPU with instructions for them. */
-static const int precision_speeds[] = {
-	[PRECISION_FLOAT32] = 1,
-	[PRECISION_BF16] = 2,
-	[PRECISION_INT8] = 3
-};
+int64
+PrecisionCost(int64 multiply_adds, Precision precision)
+{
+	static const int speeds[] = {
+		[PRECISION_FLOAT32] = 1,
+		[PRECISION_BF16] = 2,
+		[PRECISION_INT8] = 4
+	};
+
+	return multiply_adds / speeds[precision];
+}
 
 static void
 CompileOp(Program *program, const Graph *graph, const GraphOp *op, CompiledOp *compiled)
@@ -48,7 +53,7 @@ CompileOp(Program *program, const Graph *graph, const GraphOp *op, CompiledOp *c
 	compiled->kind = op->kind;
 	compiled->name = ProgramCopyName(program, op->name);
 	compiled->width = op->width;
-	compiled->cost = GraphOpCost(graph, op) / precision_speeds[op->precision];
+	compiled->cost = PrecisionCost(GraphOpCost(graph, op), op->precision);
 	compiled->ninputs = op->ninputs;
 	compiled->inputs = ProgramAlloc(program, sizeof(int) * op->ninputs);
 	memcpy(compiled->inputs, op->inputs, sizeof(int) * op->ninputs);
@@ -113,7 +118,7 @@ ProgramCompile(const Graph *graph, Bulk *bulk)
 }
 
 int64
-ProgramCost(const Program *program, int nops, const int *ops)
+ProgramCost(const Program *program, int nops, const int *ops, bool with_share)
 {
 	bool	   *needed = palloc0(sizeof(bool) * program->nops);
 	int64		cost = 0;
@@ -126,7 +131,7 @@ ProgramCost(const Program *program, int nops, const int *ops)
 
 		if (!needed[i])
 			continue;
-		cost += op->cost;
+		cost += op->cost - (with_share ? op->share_cost : 0);
 		for (int k = 0; k < op->ninputs; k++)
 			needed[op->inputs[k]] = true;
 	}

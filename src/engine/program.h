@@ -200,6 +200,7 @@ typedef struct CompiledOp
 	int			ninputs;
 	int		   *inputs;			/* positions of earlier operations */
 	int64		cost;			/* multiply-adds of float32 that take as long, for a row */
+	int64		share_cost;		/* of these, what a declared context's share saves */
 	int			group;			/* OP_LAYER: same for those with one linear map and input */
 	union
 	{
@@ -307,11 +308,15 @@ typedef struct Run
 	float	   *new_shares;		/* with which the run ends; NULL: it makes none */
 } Run;
 
-/* program.c: memory of the program, zeroed; numbers are in the bulk */
+/*
+ * program.c: memory of the program, zeroed (numbers are in the bulk); multiply-adds of float32
+ * that take as long as those of a precision, on a CPU with instructions for it.
+ */
 extern void *ProgramAlloc(Program *program, Size size);
 extern char *ProgramCopyName(Program *program, const char *name);
 extern void ProgramNeedTemporary(Program *program, int n);
 extern void ProgramNeedRowTemporary(Program *program, int n);
+extern int64 PrecisionCost(int64 multiply_adds, Precision precision);
 
 /* gather.c */
 extern CompiledInput *CompileInput(Program *program, const InputLayout *layout, const GraphOp *op);
@@ -335,14 +340,14 @@ FieldRow(const CompiledField *field, const float *table, Size stride, int32 id)
 /*
  * sums.c.  CompileSums decides what is folded, for layers with so many units, each layer's
  * in full strips, and so many weights; precision is that of some of them, float32 where
- * all are.  SumsAfter says where the sums are after so many features.  SumsCost is the cost
- * of a layer of so many units that would cost so much if all of x were multiplied.
- * FoldTables fills the tables of a map when all its layers are there.  RunInput makes x and
- * the inputs of sums, as far as they are read; RunSums is RunLinear for a map with sums.
+ * all are.  SumsAfter says where the sums are after so many features, SumsCost what the
+ * first nparts parts cost a layer of so many units, in the unit of CompiledOp.  FoldTables
+ * fills the tables of a map when all its layers are there.  RunInput makes x and the inputs
+ * of sums, as far as they are read; RunSums is RunLinear for a map with sums.
  */
 extern void CompileSums(Program *program, int64 units, int64 weights, Precision precision);
-extern int64 SumsCost(const CompiledSums *sums, int units, int64 multiplied);
 extern SumsCut SumsAfter(const CompiledSums *sums, int nfields);
+extern int64 SumsCost(const CompiledSums *sums, int nparts, int64 units, Precision precision);
 extern void CreateFolded(Program *program, CompiledLinear *linear);
 extern void FoldTables(CompiledLinear *linear);
 extern void RunInput(const Run *run, const CompiledOp *op);

@@ -219,13 +219,11 @@ SumsAfter(const CompiledSums *sums, int nfields)
 }
 
 int64
-SumsCost(const CompiledSums *sums, int units, int64 multiplied)
+SumsCost(const CompiledSums *sums, int nparts, int64 units, Precision precision)
 {
-	int			width = sums->ninputs;
+	const SumsPart *last = &sums->parts[nparts - 1];
 
-	for (int i = 0; i < sums->nfolded; i++)
-		width += sums->input->fields[sums->folded[i]].dim;
-	return multiplied * sums->ninputs / width + (int64) FOLDED_COST * units * sums->nfolded;
+	return units * last->folded_end * FOLDED_COST + PrecisionCost(units * last->inputs_end, precision);
 }
 
 /* ------------------------------------------------------------ folded tables */

@@ -209,7 +209,7 @@ SelectRun(ScoreBatch *batch, BatchRun *run, int nops, const int *ops)
 	if (nops > 0)
 	{
 		run->results = palloc(sizeof(float *) * nops);
-		run->cost = ProgramCost(batch->model->program, nops, ops);
+		run->cost = ProgramCost(batch->model->program, nops, ops, batch->contexts != NULL);
 		run->selection = ProgramSelect(batch->model->program, nops, ops);
 	}
 	MemoryContextSwitchTo(caller);

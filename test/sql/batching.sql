@@ -543,10 +543,24 @@ SELECT expression, cost_of(expression) FROM (VALUES
 	('mtl_score((SELECT model FROM batching.models), many)'), ('mtl_score(''unknown'', many)'), ('mtl_score(''costly@77'', many)'),
 	('mtl_score(''costly@x'', many)')) v (expression);
 SELECT cost_of(format('mtl_score(%L::mtl_model, many)', model)) FROM models;
--- a half and a third of what takes long
+-- a half and a quarter of what takes long
 SET client_min_messages = warning;
 SELECT mtl_register('costly', mtl_quantize('costly', p), activate => false) AS version, p FROM unnest('{bf16,int8}'::text[]) p;
 RESET client_min_messages;
 SELECT version, cost_of(format('mtl_score(''costly@%s'', ARRAY[a])', version)) FROM generate_series(1, 3) version;
+-- a context's share is there already, and a document's keys take longer to find than columns
+SELECT mtl_register('context', model_file('{"format": 1,
+	"architecture": {"type": "single_task"}, "context": ["u"],
+	"features": [{"name": "u", "kind": "dense", "width": 300}, {"name": "v", "kind": "dense", "width": 100}],
+	"tasks": [{"name": "p", "type": "regression", "tower": {"hidden_units": [1000]}}]}',
+	f32('task.p.tower.0.weight', '{1000,400}', VARIADIC array_fill(0, '{400000}')::real[]),
+	f32('task.p.tower.0.bias', '{1000}', VARIADIC array_fill(0, '{1000}')::real[]),
+	f32('task.p.tower.logit.weight', '{1,1000}', VARIADIC array_fill(0, '{1000}')::real[]), f32('task.p.tower.logit.bias', '{1}', 0))::mtl_model);
+CREATE TYPE user_row AS (u real[]);
+CREATE TYPE item_row AS (v real[]);
+CREATE TYPE both_rows AS (u real[], v real[]);
+SELECT expression, cost_of(expression) FROM (VALUES
+	('mtl_score(''context'', ROW(ARRAY[a], ARRAY[b])::batching.both_rows)'), ('mtl_score(''context'', ROW(ARRAY[a])::batching.user_row, ROW(ARRAY[b])::batching.item_row)'),
+	('mtl_score(''batching'', to_jsonb(a))')) v (expression);
 -- a cheap condition comes first, whatever the order of writing
 SELECT plan('SELECT FROM many m WHERE mtl_score(''batching'', m, ''p'') > 0.5 AND a > 1');
