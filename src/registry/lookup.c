@@ -4,13 +4,18 @@
  */
 #include "postgres.h"
 
+#include "access/table.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
+#include "nodes/nodeFuncs.h"
+#include "rewrite/rowsecurity.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
+#include "utils/rel.h"
 #include "utils/rls.h"
 
 #include "compat.h"
@@ -238,11 +243,57 @@ IsPlainTable(Oid relation)
 		check_enable_rls(relation, InvalidOid, true) != RLS_ENABLED;
 }
 
-bool
-RegistryHasPolicies(Oid schema)
+/* A check_function_callback. */
+static bool
+IsMutable(Oid function, void *context)
 {
-	return !IsPlainTable(get_relname_relid("mtl_models", schema)) ||
-		!IsPlainTable(get_relname_relid("mtl_active", schema));
+	return func_volatile(function) != PROVOLATILE_IMMUTABLE;
+}
+
+/* current_user and the like are the same as long as the user and the statement are. */
+static bool
+MutableWalker(Node *node, void *context)
+{
+	if (node == NULL)
+		return false;
+	return check_functions_in_node(node, IsMutable, context) ||
+		expression_tree_walker(node, MutableWalker, context);
+}
+
+/*
+ * Subqueries may read tables that have such policies in turn.
+ */
+static bool
+PoliciesMayChange(Oid oid)
+{
+	Relation	relation = table_open(oid, AccessShareLock);
+	bool		result = false;
+	ListCell   *cell;
+
+	if (relation->rd_rsdesc)
+		foreach(cell, relation->rd_rsdesc->policies)
+		{
+			const RowSecurityPolicy *policy = lfirst(cell);
+
+			result |= policy->hassublinks || MutableWalker((Node *) policy->qual, NULL);
+		}
+	table_close(relation, NoLock);
+	return result;
+}
+
+static bool
+TableMayChange(Oid relation)
+{
+	if (IsPlainTable(relation))
+		return false;
+	return get_rel_relkind(relation) != RELKIND_RELATION || PoliciesMayChange(relation);
+}
+
+bool
+RegistryMayChange(Oid schema)
+{
+	return TableMayChange(get_relname_relid("mtl_models", schema)) ||
+		TableMayChange(get_relname_relid("mtl_active", schema));
 }
 
 /*

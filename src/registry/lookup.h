@@ -17,11 +17,11 @@
 extern Datum RegistryLookup(Oid schema, const char *name);
 
 /*
- * Whether what a name means to the current user is for policies to decide (or for a view
- * that somebody put in a table's place).  They may read settings, and so decide
- * otherwise within a statement.
+ * Whether what a name means to the current user may change within a statement, under one
+ * snapshot: policies decide, and call functions that need not say the same each time, as
+ * current_setting(), or have subqueries; or somebody has put a view in a table's place.
  */
-extern bool RegistryHasPolicies(Oid schema);
+extern bool RegistryMayChange(Oid schema);
 
 /*
  * The active version of a name, for information: false, never an error, where there

@@ -194,7 +194,7 @@ GetByName(ModelArgument *argument, FunctionCallInfo fcinfo)
 	memcpy(argument->name, name, VARSIZE_ANY(name));
 
 	/* no statement is like this one where it must be looked up each time */
-	if (RegistryHasPolicies(argument->schema))
+	if (RegistryMayChange(argument->schema))
 		memset(&identity, 0, sizeof(StatementIdentity));
 	memcpy(&argument->statement, &identity, sizeof(StatementIdentity));
 }

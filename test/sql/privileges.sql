@@ -295,7 +295,27 @@ BEGIN
 END
 $$;
 RESET ROLE;
+CREATE TABLE chosen AS SELECT 'feed' AS name;
+ALTER TABLE chosen ENABLE ROW LEVEL SECURITY;
+CREATE POLICY chosen ON chosen USING (name = current_setting('regress.model'));
+GRANT SELECT ON chosen TO regress_mtl_reader;
+ALTER POLICY chosen ON mtl_models USING (EXISTS (SELECT FROM chosen c WHERE c.name = mtl_models.name));
+SET ROLE regress_mtl_reader;
+DO $$
+DECLARE
+	chosen text;
+	score real;
+BEGIN
+	FOREACH chosen IN ARRAY '{feed,search}'::text[] LOOP
+		PERFORM set_config('regress.model', chosen, true);
+		score := mtl_score('feed', ARRAY[1, 1], 'value');
+		RAISE NOTICE 'with % chosen: %', chosen, score;
+	END LOOP;
+END
+$$;
+RESET ROLE;
 DROP POLICY chosen ON mtl_models;
+DROP TABLE chosen;
 
 ALTER TABLE mtl_models DISABLE ROW LEVEL SECURITY;
 DROP POLICY own ON mtl_models;
