@@ -16,7 +16,7 @@
 #include "plan/score_node.h"
 #include "score/support.h"
 
-int			mtl_rank_batching;
+int			mtl_rank_batching = BATCHING_ON;
 
 const struct config_enum_entry mtl_rank_batching_options[] = {
 	{"on", BATCHING_ON, false},
