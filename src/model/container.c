@@ -19,8 +19,6 @@
 #include "model/memory.h"
 #include "model/names.h"
 
-#define LENGTH_SIZE 8			/* bytes of the header's length */
-
 #define CONTRACT_KEY "mtl_rank"
 #define DIGEST_KEY "mtl_rank_sha256"
 
@@ -375,12 +373,12 @@ HeaderLength(const char *bytes, Size size)
 {
 	uint64		length;
 
-	if (size < LENGTH_SIZE)
+	if (size < MODEL_FILE_LENGTH_SIZE)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
 				 errmsg("invalid model: %zu bytes are too few for a safetensors file", size)));
-	memcpy(&length, bytes, LENGTH_SIZE);
-	if (length > size - LENGTH_SIZE)
+	memcpy(&length, bytes, MODEL_FILE_LENGTH_SIZE);
+	if (length > size - MODEL_FILE_LENGTH_SIZE)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
 				 errmsg("invalid model: header of " UINT64_FORMAT " bytes in a file of %zu bytes",
@@ -392,6 +390,12 @@ HeaderLength(const char *bytes, Size size)
 				 errmsg("invalid model: header of " UINT64_FORMAT " bytes exceeds the limit of %d bytes",
 						length, MTL_MAX_JSON_SIZE)));
 	return length;
+}
+
+Size
+ModelFileBeginning(const char *bytes, Size size)
+{
+	return MODEL_FILE_LENGTH_SIZE + HeaderLength(bytes, size);
 }
 
 static void
@@ -430,9 +434,9 @@ ReadFile(const char *bytes, Size size, FileState state)
 {
 	bool		has_data = state != FILE_BEGINNING;
 	ModelFile  *file = palloc0(sizeof(ModelFile));
-	int64		header_length = HeaderLength(bytes, size);
-	const char *data = has_data ? bytes + LENGTH_SIZE + header_length : NULL;
-	int64		data_size = size - LENGTH_SIZE - header_length;
+	Size		beginning = ModelFileBeginning(bytes, size);
+	const char *data = has_data ? bytes + beginning : NULL;
+	int64		data_size = size - beginning;
 	JsonObject *header;
 	JsonObject *metadata;
 	char	   *contract;
@@ -440,9 +444,9 @@ ReadFile(const char *bytes, Size size, FileState state)
 
 	file->bytes = bytes;
 	file->size = size;
-	file->beginning = LENGTH_SIZE + header_length;
+	file->beginning = beginning;
 
-	header = JsonObjectOpen(JsonRoot(JsonbFromUtf8(bytes + LENGTH_SIZE, header_length, "header")), "header");
+	header = JsonObjectOpen(JsonRoot(JsonbFromUtf8(bytes + MODEL_FILE_LENGTH_SIZE, beginning - MODEL_FILE_LENGTH_SIZE, "header")), "header");
 	metadata = JsonGetObject(header, "__metadata__");
 	if (metadata == NULL)
 		ereport(ERROR,

@@ -88,6 +88,14 @@ extern ModelFile *ModelFileReadStored(const char *bytes, Size size);
 extern ModelFile *ModelFileReadAgain(const char *bytes, Size size);
 
 /*
+ * Bytes of the beginning of a file of this size, which its first MODEL_FILE_LENGTH_SIZE
+ * bytes say; they are checked, and not read where the file has not as many.
+ */
+extern Size ModelFileBeginning(const char *bytes, Size size);
+
+#define MODEL_FILE_LENGTH_SIZE 8	/* of the length of the safetensors header */
+
+/*
  * Parses JSON in UTF-8; errors say that what they found it in is what, a part of
  * the model file.
  */

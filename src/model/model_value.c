@@ -4,7 +4,10 @@
  */
 #include "postgres.h"
 
+#include "access/detoast.h"
+
 #include "compat.h"
+#include "model/container.h"
 #include "model/memory.h"
 #include "model/model_value.h"
 
@@ -54,8 +57,11 @@ MtlModelMake(const char *file, Size size)
 	return model;
 }
 
-void
-MtlModelCheckHeader(const MtlModel *header, Size size)
+/*
+ * size is that of the whole value.
+ */
+static void
+CheckHeader(const MtlModel *header, Size size)
 {
 	if (size < MTL_MODEL_HEADER_SIZE || header->magic != MODEL_MAGIC)
 		ereport(ERROR,
@@ -75,13 +81,61 @@ MtlModelCheckHeader(const MtlModel *header, Size size)
 						header->file_size, size - MTL_MODEL_HEADER_SIZE)));
 }
 
+/*
+ * The first bytes of a value of raw_size bytes, all if it has not as many; where it is in
+ * memory as it is, all are there.
+ */
+static const MtlModel *
+ReadSlice(Datum value, Size raw_size, Size size)
+{
+	struct varlena *plain = (struct varlena *) DatumGetPointer(value);
+	struct varlena *slice;
+
+	if (VARATT_IS_4B_U(plain))
+		return (const MtlModel *) plain;
+	slice = PG_DETOAST_DATUM_SLICE(value, 0, size - VARHDRSZ);
+	if (VARSIZE(slice) < Min(size, raw_size))
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_CORRUPTED),
+				 errmsg("stored model is damaged: its first %zu bytes were read as %zu bytes",
+						Min(size, raw_size), (Size) VARSIZE(slice))));
+	return (const MtlModel *) slice;
+}
+
+const MtlModel *
+MtlModelHeader(Datum value)
+{
+	Size		raw_size = toast_raw_datum_size(value);
+	const MtlModel *header = ReadSlice(value, raw_size, MTL_MODEL_HEADER_SIZE);
+
+	CheckHeader(header, raw_size);
+	return header;
+}
+
+const MtlModel *
+MtlModelBeginning(Datum value)
+{
+	Size		raw_size = toast_raw_datum_size(value);
+	const MtlModel *model = ReadSlice(value, raw_size, MTL_MODEL_HEADER_SIZE + MODEL_FILE_LENGTH_SIZE);
+
+	CheckHeader(model, raw_size);
+	return ReadSlice(value, raw_size,
+					 MTL_MODEL_HEADER_SIZE + ModelFileBeginning(model->file, model->file_size));
+}
+
+void
+MtlModelCheckHeader(const MtlModel *model)
+{
+	CheckHeader(model, VARSIZE(model));
+}
+
 void
 MtlModelCheck(const MtlModel *model)
 {
 	DigestChunk chunk;
 	uint8		digest[MTL_DIGEST_SIZE];
 
-	MtlModelCheckHeader(model, VARSIZE(model));
+	MtlModelCheckHeader(model);
 	chunk.data = model->file;
 	chunk.size = model->file_size;
 	DigestChunks(&chunk, 1, digest);

@@ -43,10 +43,20 @@ extern void CheckModelSize(uint64 size);
 extern MtlModel *MtlModelMake(const char *file, Size size);
 
 /*
- * Checks the header of a stored value; size is that of the whole value.  Error
- * for a layout that this version does not know, or a damaged header.
+ * The header of a value, checked: error for a layout that this version does not know, or
+ * a damaged header.  Of a value that is not in memory no more than that is there.
  */
-extern void MtlModelCheckHeader(const MtlModel *header, Size size);
+extern const MtlModel *MtlModelHeader(Datum value);
+
+/*
+ * The header, checked, and the beginning of the file, for ModelFileReadAgain().  That the
+ * digest is the file's is known by reading it whole alone; what a damaged beginning leads
+ * to is an error, or a description of what it says.
+ */
+extern const MtlModel *MtlModelBeginning(Datum value);
+
+/* Checks the header of a value that is in memory. */
+extern void MtlModelCheckHeader(const MtlModel *model);
 
 /* Checks a whole value: its header, and that the digest is the file's. */
 extern void MtlModelCheck(const MtlModel *model);

@@ -37,8 +37,8 @@ TextArray(char **texts, int n)
 Datum
 mtl_tasks(PG_FUNCTION_ARGS)
 {
-	MtlModel   *value = ModelArgumentValue(fcinfo);
-	ModelFile  *file = ModelFileReadStored(value->file, value->file_size);
+	const MtlModel *model = ModelArgumentBeginning(fcinfo);
+	ModelFile  *file = ModelFileReadAgain(model->file, model->file_size);
 	Contract   *contract = ContractParse(file->contract);
 	char	  **names = palloc(sizeof(char *) * contract->noutputs);
 
@@ -107,8 +107,8 @@ mtl_features(PG_FUNCTION_ARGS)
 {
 	static const char *const kinds[] = {"dense", "sparse", "sequence"};
 	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
-	MtlModel   *model = ModelArgumentValue(fcinfo);
-	ModelFile  *file = ModelFileReadStored(model->file, model->file_size);
+	const MtlModel *model = ModelArgumentBeginning(fcinfo);
+	ModelFile  *file = ModelFileReadAgain(model->file, model->file_size);
 	Contract   *contract = ContractParse(file->contract);
 	JsonbContainer *json = FeaturesJson(file->contract)->val.binary.data;
 	int			position = 1;
@@ -197,8 +197,8 @@ CountParameters(const ModelFile *file)
 Datum
 mtl_describe(PG_FUNCTION_ARGS)
 {
-	MtlModel   *model = ModelArgumentValue(fcinfo);
-	ModelFile  *file = ModelFileReadStored(model->file, model->file_size);
+	const MtlModel *model = ModelArgumentBeginning(fcinfo);
+	ModelFile  *file = ModelFileReadAgain(model->file, model->file_size);
 	Contract   *contract = ContractParse(file->contract);
 	Graph	   *graph = GraphBuild(contract, file);
 	StringInfoData text;

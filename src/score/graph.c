@@ -17,8 +17,8 @@ MTL_FUNCTION(mtl_graph);
 Datum
 mtl_graph(PG_FUNCTION_ARGS)
 {
-	MtlModel   *model = ModelArgumentValue(fcinfo);
-	ModelFile  *file = ModelFileReadStored(model->file, model->file_size);
+	const MtlModel *model = ModelArgumentBeginning(fcinfo);
+	ModelFile  *file = ModelFileReadAgain(model->file, model->file_size);
 	Contract   *contract = ContractParse(file->contract);
 	Graph	   *graph = GraphBuild(contract, file);
 	StringInfoData dot;

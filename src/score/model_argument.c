@@ -129,19 +129,6 @@ ModelArgumentCreate(FunctionCallInfo fcinfo)
 }
 
 /*
- * The header of a value, which is not read further than that.
- */
-static const MtlModel *
-ReadHeader(Datum value)
-{
-	struct varlena *plain = (struct varlena *) DatumGetPointer(value);
-
-	if (VARATT_IS_4B_U(plain))
-		return (const MtlModel *) plain;
-	return (const MtlModel *) PG_DETOAST_DATUM_SLICE(value, 0, MTL_MODEL_HEADER_SIZE - VARHDRSZ);
-}
-
-/*
  * Loads the whole value into the cache; pinned.
  */
 static LoadedModel *
@@ -162,10 +149,9 @@ LoadModel(Datum value)
 static void
 UseModelValue(ModelArgument *argument, Datum value)
 {
-	const MtlModel *header = ReadHeader(value);
+	const MtlModel *header = MtlModelHeader(value);
 	LoadedModel *model;
 
-	MtlModelCheckHeader(header, toast_raw_datum_size(value));
 	if (argument->model &&
 		memcmp(argument->model->digest, header->digest, MTL_DIGEST_SIZE) == 0)
 		return;
@@ -179,11 +165,8 @@ UseModelValue(ModelArgument *argument, Datum value)
 LoadedModel *
 ModelPeek(Datum value)
 {
-	const MtlModel *header = ReadHeader(value);
-	LoadedModel *model;
-
-	MtlModelCheckHeader(header, toast_raw_datum_size(value));
-	model = ModelCachePin(header->digest);
+	const MtlModel *header = MtlModelHeader(value);
+	LoadedModel *model = ModelCachePin(header->digest);
 
 	/* what would not stay in the cache would be loaded for each question anew */
 	if (model == NULL && header->file_size <= (uint64) mtl_rank_max_model_size * 1024 &&
@@ -258,16 +241,29 @@ ModelArgumentGet(ModelArgument *argument, FunctionCallInfo fcinfo)
 	return argument->model;
 }
 
+/*
+ * Argument 0 as a value, not detoasted.
+ */
+static Datum
+ArgumentDatum(FunctionCallInfo fcinfo)
+{
+	if (ModelIsNamed(fcinfo))
+		return RegistryLookup(get_func_namespace(fcinfo->flinfo->fn_oid),
+							  text_to_cstring(PG_GETARG_TEXT_PP(0)));
+	return PG_GETARG_DATUM(0);
+}
+
 MtlModel *
 ModelArgumentValue(FunctionCallInfo fcinfo)
 {
-	Datum		value = PG_GETARG_DATUM(0);
-	MtlModel   *model;
+	MtlModel   *model = DatumGetMtlModelP(ArgumentDatum(fcinfo));
 
-	if (ModelIsNamed(fcinfo))
-		value = RegistryLookup(get_func_namespace(fcinfo->flinfo->fn_oid),
-							   text_to_cstring(DatumGetTextPP(value)));
-	model = DatumGetMtlModelP(value);
 	MtlModelCheck(model);
 	return model;
+}
+
+const MtlModel *
+ModelArgumentBeginning(FunctionCallInfo fcinfo)
+{
+	return MtlModelBeginning(ArgumentDatum(fcinfo));
 }

@@ -34,6 +34,12 @@ extern LoadedModel *ModelArgumentGet(ModelArgument *argument, FunctionCallInfo f
 extern MtlModel *ModelArgumentValue(FunctionCallInfo fcinfo);
 
 /*
+ * The same for functions that need no numbers of tensors: MtlModelBeginning() of argument
+ * 0, which is a few kilobytes however large the model is.
+ */
+extern const MtlModel *ModelArgumentBeginning(FunctionCallInfo fcinfo);
+
+/*
  * For the planner: the model of a value, pinned, or NULL if it is not in the cache
  * and should not be loaded into it.  No error for what scoring would refuse.
  */

@@ -64,7 +64,7 @@ mtl_model_out(PG_FUNCTION_ARGS)
 	char	   *text;
 	char	   *end;
 
-	MtlModelCheckHeader(model, VARSIZE(model));
+	MtlModelCheckHeader(model);
 	text = palloc(2 * model->file_size + 3);
 	text[0] = '\\';
 	text[1] = 'x';
@@ -90,7 +90,7 @@ mtl_model_send(PG_FUNCTION_ARGS)
 	MtlModel   *model = DatumGetMtlModelP(PG_GETARG_DATUM(0));
 	StringInfoData buffer;
 
-	MtlModelCheckHeader(model, VARSIZE(model));
+	MtlModelCheckHeader(model);
 	pq_begintypsend(&buffer);
 	pq_sendbytes(&buffer, model->file, model->file_size);
 	PG_RETURN_BYTEA_P(pq_endtypsend(&buffer));
@@ -113,7 +113,7 @@ mtl_model_to_bytea(PG_FUNCTION_ARGS)
 	MtlModel   *model = DatumGetMtlModelP(PG_GETARG_DATUM(0));
 	bytea	   *bytes;
 
-	MtlModelCheckHeader(model, VARSIZE(model));
+	MtlModelCheckHeader(model);
 	bytes = palloc(VARHDRSZ + model->file_size);
 	SET_VARSIZE(bytes, VARHDRSZ + model->file_size);
 	memcpy(VARDATA(bytes), model->file, model->file_size);
@@ -124,9 +124,7 @@ mtl_model_to_bytea(PG_FUNCTION_ARGS)
 Datum
 mtl_digest(PG_FUNCTION_ARGS)
 {
-	Datum		value = PG_GETARG_DATUM(0);
-	MtlModel   *header = (MtlModel *) PG_DETOAST_DATUM_SLICE(value, 0, MTL_MODEL_HEADER_SIZE - VARHDRSZ);
+	const MtlModel *header = MtlModelHeader(PG_GETARG_DATUM(0));
 
-	MtlModelCheckHeader(header, toast_raw_datum_size(value));
 	PG_RETURN_TEXT_P(cstring_to_text(DigestHex(header->digest)));
 }

@@ -131,6 +131,15 @@ SELECT scored(bytes_of(model)), scored(''), scored(set_byte(bytes_of(model), 0, 
 -- another digest: what is loaded already is taken by its digest
 SELECT regexp_replace(scored(set_byte(bytes_of(model), 20, get_byte(bytes_of(model), 20) # 1)), '\m[0-9a-f]{64}\M', '...', 'g') FROM linear;
 
+-- functions that read the beginning alone do not know the digest, and trust nothing the more
+CREATE FUNCTION described(bytes bytea) RETURNS text LANGUAGE sql AS $$ SELECT refusal(format('SELECT mtl_describe(v), mtl_graph(v) FROM errors.model_of(%L::bytea) v', bytes)) $$;
+SELECT described(bytes_of(model)), described(substr(bytes_of(model), 1, 60)), described(overlay(substr(bytes_of(model), 1, 60) PLACING '\x0700' FROM 13 FOR 2) || '\x01234567890123'::bytea),
+	described(set_byte(bytes_of(model), 61, 4)), described(set_byte(bytes_of(model), 67, 255)) FROM linear;
+SELECT left(r, 5) AS outcome, count(*) > 10 AS many
+FROM linear, generate_series(60, 60 + (mtl_describe(model)->>'size')::int - 1) byte, generate_series(0, 7, 3) bit,
+	described(set_byte(bytes_of(model), byte, get_byte(bytes_of(model), byte) # (1 << bit))) r
+GROUP BY 1 ORDER BY left(r, 5) COLLATE "C";
+
 --
 -- training
 --

@@ -103,6 +103,40 @@ SELECT position - 1 AS position, operation->>'operation' AS operation, operation
 FROM gated, jsonb_array_elements(mtl_describe(model)->'operations') WITH ORDINALITY o(operation, position);
 SELECT mtl_describe(model)->>'digest' = mtl_digest(model) AS digest, (mtl_describe(model)->>'size')::int = octet_length(model::bytea) AS size FROM gated;
 
+-- the same by name and by value, however it is stored; of 21 chunks of the file no more is read than the first ones
+CREATE TABLE stored (model mtl_model, compressed mtl_model);
+ALTER TABLE stored ALTER compressed SET STORAGE extended;
+INSERT INTO stored SELECT m, m FROM (SELECT model_file('{"format": 1, "architecture": {"type": "single_task", "tower": {"logit_bias": false}},
+	"features": [{"name": "a", "kind": "dense", "width": 10000}], "tasks": [{"name": "y", "type": "regression"}]}',
+	f32('task.y.tower.logit.weight', '{1,10000}', VARIADIC array_fill(0.5::real, '{10000}')))::mtl_model AS m) x;
+CREATE FUNCTION descriptions(model mtl_model) RETURNS text LANGUAGE sql AS $$
+	SELECT concat(mtl_tasks(model), mtl_describe(model), mtl_graph(model), (SELECT array_agg(f) FROM mtl_features(model) f))
+$$;
+CREATE FUNCTION descriptions(model text) RETURNS text LANGUAGE sql AS $$
+	SELECT concat(mtl_tasks(model), mtl_describe(model), mtl_graph(model), (SELECT array_agg(f) FROM mtl_features(model) f))
+$$;
+CREATE FUNCTION chunks_read(statement text, relation regclass, OUT chunks bigint) LANGUAGE plpgsql AS $$
+DECLARE
+	counter text = format('SELECT idx_tup_fetch FROM pg_stat_xact_all_tables WHERE relid = (SELECT reltoastrelid FROM pg_class WHERE oid = %s)', relation::oid);
+	before bigint;
+BEGIN
+	EXECUTE counter INTO before;
+	EXECUTE statement;
+	EXECUTE counter INTO chunks;
+	chunks := chunks - before;
+END
+$$;
+BEGIN;
+SELECT mtl_register('stored', model) FROM stored;
+SELECT left(d, 13) AS beginning, d = descriptions(compressed) AS compressed, d = descriptions(model::bytea::mtl_model) AS in_memory, d = descriptions('stored') AS by_name,
+	pg_column_size(model) > 40000 AS is_large, pg_column_size(compressed) < 2000 AS is_small
+FROM stored, descriptions(model) d;
+SELECT f || '(' || m || ')' AS call, chunks BETWEEN 1 AND 4 AS few FROM unnest('{mtl_tasks,mtl_features,mtl_describe,mtl_graph,mtl_digest}'::text[]) f, unnest('{model,''stored''}'::text[]) m,
+	chunks_read(format('SELECT %s(%s) FROM stored', f, m), CASE m WHEN 'model' THEN 'stored'::regclass ELSE 'mtl_models' END) WHERE (f, m) <> ('mtl_digest', '''stored''');
+SELECT chunks_read('SELECT model::bytea FROM stored', 'stored') > 20 AS all_are_many;
+ROLLBACK;
+
+
 -- examples
 CREATE FUNCTION example(expected real, tolerance real, rows text DEFAULT '[{"a": 2, "b": 3}, {"b": 5, "a": 1}]') RETURNS mtl_model LANGUAGE sql AS $$
 	SELECT model_file(jsonb_build_object('format', 1, 'architecture', '{"type": "single_task", "tower": {"logit_bias": false}}'::jsonb,
