@@ -64,18 +64,19 @@ OBJS += test/gradients/gradients.o
 PG_CPPFLAGS += -DMTL_TRAIN_FLOAT64
 endif
 
-# FAIL_ALLOCATION=1: allocations that fail when a test says so.
+# FAIL_ALLOCATION=1: allocations that fail, or wait, when a test says so.
 ifdef FAIL_ALLOCATION
-OBJS += test/memory/fail_allocation.o
+OBJS += test/memory/fail_allocation.o test/memory/pause_loading.o
 PG_CPPFLAGS += -include $(srcdir)/test/memory/fail_allocation.h
 endif
 
 TESTS = $(wildcard $(SOURCE)test/sql/*.sql)
 REGRESS = $(sort $(notdir $(basename $(TESTS))))
 REGRESS_OPTS = --inputdir=$(srcdir)/test --load-extension=$(EXTENSION)
-SPECS = $(wildcard $(SOURCE)test/isolation/specs/*.spec)
+SPEC_FOLDER = $(if $(FAIL_ALLOCATION),test/memory,test/isolation)
+SPECS = $(wildcard $(SOURCE)$(SPEC_FOLDER)/specs/*.spec)
 ISOLATION = $(sort $(notdir $(basename $(SPECS))))
-ISOLATION_OPTS = --inputdir=$(srcdir)/test/isolation --load-extension=$(EXTENSION)
+ISOLATION_OPTS = --inputdir=$(srcdir)/$(SPEC_FOLDER) --load-extension=$(EXTENSION)
 PROVE_TESTS = test/t/*.pl
 
 # For tests and benchmarks: functions that call the engine directly. It is not installed.

@@ -139,10 +139,11 @@ step_gradients() {
 	test_program test/gradients compare_gradients
 }
 
-# A build whose allocations fail when the test says so.
+# A build whose allocations fail, or wait, when the test says so; with room for three models of the specs.
 step_memory() {
 	test_program build/failing build_and_install failing FAIL_ALLOCATION=1 WERROR=1
-	start_cluster failing
+	CLUSTER_SETTINGS="mtl_rank.shared_cache_size = '2MB'" start_cluster failing
+	FAIL_ALLOCATION=1 installcheck failing isolation output_iso REGRESS= test/memory/specs/*.spec
 	fresh_database memory mtl_rank
 	test_program test/memory "$PYTHON" test/memory/check.py
 }

@@ -16,6 +16,7 @@ static int64 failing = 0;
 void
 FailAllocation(void)
 {
+	PauseLoading();
 	if (++allocations == failing)
 		ereport(ERROR,
 				(errcode(ERRCODE_OUT_OF_MEMORY),

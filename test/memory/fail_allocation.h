@@ -20,6 +20,9 @@
 /* Counts, and raises an error when it is time. */
 extern void FailAllocation(void);
 
+/* Waits when it is time; see pause_loading.c. */
+extern void PauseLoading(void);
+
 #define palloc(...) (FailAllocation(), palloc(__VA_ARGS__))
 #define palloc0(...) (FailAllocation(), palloc0(__VA_ARGS__))
 #define palloc_extended(...) (FailAllocation(), palloc_extended(__VA_ARGS__))
