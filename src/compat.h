@@ -93,6 +93,15 @@
 #define BackendStatusByIndex(i) pgstat_fetch_stat_local_beentry(i)
 #endif
 
+/* 16 took the rights out of the range table; for ExecutorCheckPerms_hook, which a test has */
+#if PG_VERSION_NUM >= 160000
+#define MTL_CHECK_PERMISSIONS_PARAMETERS List *range_table, List *rights, bool report
+#define MTL_CHECK_PERMISSIONS_ARGUMENTS range_table, rights, report
+#else
+#define MTL_CHECK_PERMISSIONS_PARAMETERS List *range_table, bool report
+#define MTL_CHECK_PERMISSIONS_ARGUMENTS range_table, report
+#endif
+
 /* 18 renamed the attribute and moved it to the front; this works everywhere */
 #define MTL_NORETURN __attribute__((noreturn))
 

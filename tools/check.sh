@@ -174,6 +174,8 @@ compare_kernels() {
 step_engine() {
 	fresh_database engine mtl_rank
 	test_program test/module compare_kernels gcc 100
+	test_program test/module/permission_hook psql --no-psqlrc --set module="$build/gcc/test/module/engine_module.so" \
+		--set file="$PWD/test/models/gated.safetensors" --file=test/module/permission_hook.sql
 }
 
 step_fuzz() {

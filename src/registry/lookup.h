@@ -25,7 +25,8 @@ extern bool RegistryHasPolicies(Oid schema);
 
 /*
  * The active version of a name, for information: false, never an error, where there
- * is none or the current user may not read the registry.
+ * is none or the current user may not read the registry.  The error of a hook on the
+ * rights of queries passes, as it sees these reads like all others.
  */
 extern bool RegistryActiveVersion(Oid schema, const char *name, int *version);
 
