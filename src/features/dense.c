@@ -11,6 +11,7 @@
 #include "features/feature_encoder.h"
 #include "features/feature_value.h"
 #include "math/functions.h"
+#include "model/model_error.h"
 
 /* Numbers that go through the transforms together. */
 #define CHUNK 64
@@ -189,10 +190,8 @@ PrepareDense(FeatureEncoder *encoder)
 	for (int i = 0; i < feature->width; i++)
 	{
 		if (!TransformNumbers(feature, i, 1, &number, &encoder->missing_numbers[i]))
-			ereport(ERROR,
-					(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
-					 errmsg("invalid model: the default of %s %s", PlaceLabel(encoder, i),
-							DescribeFault(feature, i, number))));
+			ModelError("Give the feature another \"missing\" value.",
+					   "the default of %s %s", PlaceLabel(encoder, i), DescribeFault(feature, i, number));
 	}
 }
 

@@ -13,6 +13,7 @@
 #include "features/feature_encoder.h"
 #include "features/feature_value.h"
 #include "features/hash.h"
+#include "model/model_error.h"
 
 /* The longest number as %f prints it: sign, 309 digits, point, 6 digits. */
 #define MAX_NUMBER_TEXT 320
@@ -322,16 +323,13 @@ CheckRows(FeatureEncoder *encoder)
 		needed = lookup->num_buckets > 0 ? lookup->num_buckets : Max(rows - lookup->offset, 1);
 
 	if (lookup->offset + needed > rows)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
-				 errmsg("invalid model: the lookup of %s needs " INT64_FORMAT " rows from row " INT64_FORMAT " on, but table \"%s\" has " INT64_FORMAT,
-						encoder->label, needed, lookup->offset,
-						encoder->feature->embedding, rows)));
+		ModelError(TENSORS_HINT,
+				   "the lookup of %s needs " INT64_FORMAT " rows from row " INT64_FORMAT " on, but table \"%s\" has " INT64_FORMAT,
+				   encoder->label, needed, lookup->offset, encoder->feature->embedding, rows);
 	if (lookup->kind == LOOKUP_HASH && lookup->mask_zero && needed < 2)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
-				 errmsg("invalid model: the lookup of %s has " INT64_FORMAT " buckets with \"mask_zero\", expected at least 2",
-						encoder->label, needed)));
+		ModelError("Give it more buckets, or leave \"mask_zero\" out.",
+				   "the lookup of %s has " INT64_FORMAT " buckets with \"mask_zero\", expected at least 2",
+				   encoder->label, needed);
 	if (lookup->kind == LOOKUP_HASH)
 		encoder->buckets = (int32) needed;
 }
@@ -343,11 +341,9 @@ CheckOov(const FeatureEncoder *encoder)
 
 	if (feature->oov == OOV_ROW &&
 		(feature->oov_row < 0 || feature->oov_row >= encoder->field->rows))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
-				 errmsg("invalid model: \"oov\" of %s is row " INT64_FORMAT ", but table \"%s\" has %d rows",
-						encoder->label, feature->oov_row, feature->embedding,
-						encoder->field->rows)));
+		ModelError("Give a row of the table.",
+				   "\"oov\" of %s is row " INT64_FORMAT ", but table \"%s\" has %d rows",
+				   encoder->label, feature->oov_row, feature->embedding, encoder->field->rows);
 }
 
 static int32
@@ -373,10 +369,9 @@ MissingRow(const FeatureEncoder *encoder)
 	if (result == LOOKUP_UNKNOWN && feature->oov != OOV_ERROR)
 		return OovRow(feature);
 	if (result != LOOKUP_FOUND)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
-				 errmsg("invalid model: the default of %s %s", encoder->label,
-						DescribeFault(encoder, result, &feature->missing_value))));
+		ModelError("Give the feature another \"missing\" value.",
+				   "the default of %s %s",
+				   encoder->label, DescribeFault(encoder, result, &feature->missing_value));
 	return row;
 }
 
@@ -388,10 +383,9 @@ PrepareLookup(FeatureEncoder *encoder)
 	CheckRows(encoder);
 	CheckOov(encoder);
 	if (feature->has_padding && feature->padding.kind == VALUE_TEXT && ReadsNumbers(encoder))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
-				 errmsg("invalid model: \"padding\" of %s is the text %s, but its lookup reads numbers",
-						encoder->label, FeatureValueShow(&feature->padding))));
+		ModelError("Give \"padding\" as a number.",
+				   "\"padding\" of %s is the text %s, but its lookup reads numbers",
+				   encoder->label, FeatureValueShow(&feature->padding));
 	if (feature->kind == FEATURE_SPARSE && !encoder->required)
 		encoder->missing_row = MissingRow(encoder);
 }

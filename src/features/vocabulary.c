@@ -17,10 +17,13 @@
 
 #include "compat.h"
 #include "features/vocabulary.h"
+#include "model/model_error.h"
 #include "model/names.h"
 
 /* Entries between two looks for a cancelled query. */
 #define ENTRIES_PER_CHECK 4096
+
+#define VOCABULARY_HINT "Write vocabularies with set_vocabulary() of the mtl_rank Python module, or as docs/model-format.md says."
 
 /* A slot that is free has entry 0, one that is taken 1 + the position of its entry. */
 typedef struct IdSlot
@@ -110,20 +113,18 @@ FindTextSlot(const Vocabulary *vocabulary, const char *text, int length, uint32 
 static MTL_NORETURN void
 DuplicateError(const Vocabulary *vocabulary, int first, int second)
 {
-	ereport(ERROR,
-			(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
-			 errmsg("invalid model: entries %d and %d of vocabulary \"%s\" are equal, expected distinct entries",
-					first, second, vocabulary->name)));
+	ModelError("Keep one of the two, and its row of the table.",
+			   "entries %d and %d of vocabulary \"%s\" are equal, expected distinct entries",
+			   first, second, vocabulary->name);
 }
 
 static void
 CheckLength(const Vocabulary *vocabulary, int64 nentries)
 {
 	if (nentries > PG_INT32_MAX - 1)
-		ereport(ERROR,
-				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-				 errmsg("invalid model: vocabulary \"%s\" has " INT64_FORMAT " entries, the limit is %d",
-						vocabulary->name, nentries, PG_INT32_MAX - 1)));
+		ModelLimitError("Use a lookup of the type \"hash\".",
+						"vocabulary \"%s\" has " INT64_FORMAT " entries, the limit is %d",
+						vocabulary->name, nentries, PG_INT32_MAX - 1);
 }
 
 static void
@@ -159,28 +160,23 @@ CopyTexts(Vocabulary *vocabulary, const Tensor *bytes, const Tensor *offsets)
 		int64		offset = TensorInt(offsets, i);
 
 		if (i == 0 && offset != 0)
-			ereport(ERROR,
-					(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
-					 errmsg("invalid model: tensor \"%s\" starts with " INT64_FORMAT ", expected 0",
-							offsets->name, offset)));
+			ModelError(VOCABULARY_HINT,
+					   "tensor \"%s\" starts with " INT64_FORMAT ", expected 0", offsets->name, offset);
 		if (offset < previous)
-			ereport(ERROR,
-					(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
-					 errmsg("invalid model: tensor \"%s\" falls from " INT64_FORMAT " to " INT64_FORMAT " at position " INT64_FORMAT,
-							offsets->name, previous, offset, i)));
+			ModelError(VOCABULARY_HINT,
+					   "tensor \"%s\" falls from " INT64_FORMAT " to " INT64_FORMAT " at position " INT64_FORMAT,
+					   offsets->name, previous, offset, i);
 		if (offset > (int64) bytes->size)
-			ereport(ERROR,
-					(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
-					 errmsg("invalid model: tensor \"%s\" has the offset " INT64_FORMAT " at position " INT64_FORMAT ", but there are %zu bytes",
-							offsets->name, offset, i, bytes->size)));
+			ModelError(VOCABULARY_HINT,
+					   "tensor \"%s\" has the offset " INT64_FORMAT " at position " INT64_FORMAT ", but there are %zu bytes",
+					   offsets->name, offset, i, bytes->size);
 		vocabulary->offsets[i] = offset;
 		previous = offset;
 	}
 	if (previous != (int64) bytes->size)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
-				 errmsg("invalid model: tensor \"%s\" ends with " INT64_FORMAT ", expected the %zu bytes of \"%s\"",
-						offsets->name, previous, bytes->size, bytes->name)));
+		ModelError(VOCABULARY_HINT,
+				   "tensor \"%s\" ends with " INT64_FORMAT ", expected the %zu bytes of \"%s\"",
+				   offsets->name, previous, bytes->size, bytes->name);
 }
 
 /* Whether the text is how an int64 prints: 0, -17. */
@@ -216,10 +212,8 @@ FillTexts(Vocabulary *vocabulary)
 		uint32		hash;
 
 		if (!pg_verify_mbstr(PG_UTF8, text, length, true))
-			ereport(ERROR,
-					(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
-					 errmsg("invalid model: entry %d of vocabulary \"%s\" is not valid UTF-8",
-							i, vocabulary->name)));
+			ModelError("Write its texts in UTF-8.",
+					   "entry %d of vocabulary \"%s\" is not valid UTF-8", i, vocabulary->name);
 		if (vocabulary->is_decimal)
 			vocabulary->is_decimal = IsDecimal(text, length);
 		slot = FindTextSlot(vocabulary, text, length, &hash);
@@ -296,7 +290,8 @@ CreateVocabulary(const char *name, const char *feature, ModelFile *file, Bulk *b
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
 				 errmsg("invalid model: vocabulary \"%s\" of feature \"%s\" is missing", name, feature),
-				 errdetail("There is neither tensor \"%s\" nor tensor \"%s\".", ids, bytes)));
+				 errdetail("There is neither tensor \"%s\" nor tensor \"%s\".", ids, bytes),
+				 errhint(VOCABULARY_HINT)));
 
 	if (BulkWantsContent(bulk))
 		facts->is_decimal = vocabulary->is_decimal;

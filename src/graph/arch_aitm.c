@@ -11,6 +11,7 @@
 
 #include "graph/architecture.h"
 #include "math/functions.h"
+#include "model/model_error.h"
 
 typedef struct AttentionSpec
 {
@@ -64,11 +65,9 @@ static void
 CheckInfo(const JsonObject *object, int width, const MlpSpec *info)
 {
 	if (MlpWidth(info, width) != width)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
-				 errmsg("invalid model: \"%s\" ends with %d units, expected %d as \"%s\" has",
-						JsonKeyPath(object, "info"), MlpWidth(info, width), width,
-						JsonKeyPath(object, "bottom"))));
+		ModelError("Give both the same number of units in the end.",
+				   "\"%s\" ends with %d units, expected %d as \"%s\" has",
+				   JsonKeyPath(object, "info"), MlpWidth(info, width), width, JsonKeyPath(object, "bottom"));
 }
 
 void

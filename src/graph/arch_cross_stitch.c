@@ -9,6 +9,7 @@
 
 #include "graph/architecture.h"
 #include "graph/columns.h"
+#include "model/model_error.h"
 
 /*
  * Which layers are followed by a stitch: those listed, all by default.
@@ -26,9 +27,8 @@ ReadStitchAfter(JsonObject *object, int nlayers)
 		int			l = JsonValueInt(&list->elements[i], list->path, 0, nlayers - 1);
 
 		if (stitched[l])
-			ereport(ERROR,
-					(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
-					 errmsg("invalid model: \"%s\" names layer %d twice", list->path, l)));
+			ModelError("Name each layer once.",
+					   "\"%s\" names layer %d twice", list->path, l);
 		stitched[l] = true;
 	}
 	return stitched;

@@ -11,6 +11,7 @@
 #include "postgres.h"
 
 #include "graph/architecture.h"
+#include "model/model_error.h"
 
 /*
  * Whether the level has a gate per task.  The last one always has; the others
@@ -25,11 +26,9 @@ LevelIsPerTask(const Levels *levels, int j)
 	int			mix = JsonGetChoice(levels->objects[j], "mix", mixes, last ? 1 : 0);
 
 	if (last && levels->listed && mix == 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
-				 errmsg("invalid model: \"%s\" is \"shared\" on the last level, expected \"task\"",
-						JsonKeyPath(levels->objects[j], "mix")),
-				 errhint("The architecture with one gate for all tasks is \"omoe\".")));
+		ModelError("The architecture with one gate for all tasks is \"omoe\".",
+				   "\"%s\" is \"shared\" on the last level, expected \"task\"",
+				   JsonKeyPath(levels->objects[j], "mix"));
 	return last || mix == 1;
 }
 
@@ -46,10 +45,9 @@ BuildMmoe(GraphBuilder *builder, JsonObject *object, int *representations)
 		bool		per_task = LevelIsPerTask(levels, j);
 
 		if (was_per_task && !per_task)
-			ereport(ERROR,
-					(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
-					 errmsg("invalid model: \"%s\" is \"shared\" after a level with \"task\"",
-							JsonKeyPath(levels->objects[j], "mix"))));
+			ModelError("Put the levels with \"shared\" before those with \"task\".",
+					   "\"%s\" is \"shared\" after a level with \"task\"",
+					   JsonKeyPath(levels->objects[j], "mix"));
 		AddMoeLevel(builder, levels->objects[j], j, per_task, representations);
 		was_per_task = per_task;
 	}

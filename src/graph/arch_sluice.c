@@ -10,6 +10,7 @@
 
 #include "graph/architecture.h"
 #include "graph/columns.h"
+#include "model/model_error.h"
 
 /*
  * layers[l * T + t] is the stitched output of layer l of task t.
@@ -47,10 +48,8 @@ BuildSluice(GraphBuilder *builder, JsonObject *object, int *representations)
 	int		   *layers = palloc(sizeof(int) * Max(column->nlayers, 1) * ntasks);
 
 	if (column->nlayers == 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
-				 errmsg("invalid model: \"%s\" has no layers, expected at least 1",
-						JsonKeyPath(object, "column.hidden_units"))));
+		ModelError("Give \"hidden_units\" of one layer or more.",
+				   "\"%s\" has no layers, expected at least 1", JsonKeyPath(object, "column.hidden_units"));
 	for (int t = 0; t < ntasks; t++)
 		representations[t] = builder->input;
 	for (int l = 0; l < column->nlayers; l++)
@@ -59,10 +58,9 @@ BuildSluice(GraphBuilder *builder, JsonObject *object, int *representations)
 		int64		shape[2] = {side, side};
 
 		if (column->layers[l].units % subspaces != 0)
-			ereport(ERROR,
-					(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
-					 errmsg("invalid model: layer %d of \"%s\" has %d units, expected a multiple of the %d subspaces",
-							l, JsonKeyPath(object, "column"), column->layers[l].units, subspaces)));
+			ModelError("Change the units of the layer, or \"subspaces\".",
+					   "layer %d of \"%s\" has %d units, expected a multiple of the %d subspaces",
+					   l, JsonKeyPath(object, "column"), column->layers[l].units, subspaces);
 		AddColumnLayer(builder, column, l, representations);
 		AddStitch(builder,
 				  ModelFileNeed(builder->file, psprintf("stitch.%d.weight", l), TENSOR_F32, 2, shape),

@@ -7,6 +7,7 @@
 #include "miscadmin.h"
 
 #include "graph/builder.h"
+#include "model/model_error.h"
 
 int
 OpWidth(const GraphBuilder *builder, int op)
@@ -24,15 +25,12 @@ AddOp(GraphBuilder *builder, OpKind kind, const char *name, int width,
 
 	CHECK_FOR_INTERRUPTS();
 	if (graph->nops >= MTL_MAX_OPS)
-		ereport(ERROR,
-				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-				 errmsg("invalid model: the network has more than %d operations", MTL_MAX_OPS)));
+		ModelLimitError("Use fewer layers, experts or levels.",
+						"the network has more than %d operations", MTL_MAX_OPS);
 	builder->activations += width;
 	if (builder->activations > MTL_MAX_ACTIVATIONS)
-		ereport(ERROR,
-				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-				 errmsg("invalid model: the vectors of the network have more than %d numbers",
-						MTL_MAX_ACTIVATIONS)));
+		ModelLimitError("Use fewer or narrower layers, experts or levels.",
+						"the vectors of the network have more than %d numbers", MTL_MAX_ACTIVATIONS);
 
 	if (graph->nops == builder->capacity)
 	{
@@ -77,10 +75,9 @@ AddMix(GraphBuilder *builder, const char *name, int gate, int nexperts, const in
 	for (int i = 0; i < nexperts; i++)
 	{
 		if (OpWidth(builder, experts[i]) != width)
-			ereport(ERROR,
-					(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
-					 errmsg("invalid model: gate \"%s\" mixes experts of %d and of %d units",
-							name, width, OpWidth(builder, experts[i]))));
+			ModelError("Give all experts of a gate the same number of units in the end.",
+					   "gate \"%s\" mixes experts of %d and of %d units",
+					   name, width, OpWidth(builder, experts[i]));
 		inputs[i + 1] = experts[i];
 	}
 	return AddOp(builder, OP_MIX, name, width, nexperts + 1, inputs);
@@ -90,10 +87,9 @@ static void
 CheckVectorWidth(const char *name, int64 width)
 {
 	if (width > MTL_MAX_ACTIVATIONS)
-		ereport(ERROR,
-				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-				 errmsg("invalid model: \"%s\" has " INT64_FORMAT " numbers, the limit is %d",
-						name, width, MTL_MAX_ACTIVATIONS)));
+		ModelLimitError("Use fewer or narrower layers, experts or features.",
+						"\"%s\" has " INT64_FORMAT " numbers, the limit is %d",
+						name, width, MTL_MAX_ACTIVATIONS);
 }
 
 int
@@ -161,10 +157,9 @@ AddCombine(GraphBuilder *builder, const char *name, int ninputs, const int *inpu
 	for (int i = 1; i < ninputs; i++)
 	{
 		if (OpWidth(builder, inputs[i]) != width)
-			ereport(ERROR,
-					(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
-					 errmsg("invalid model: \"%s\" combines vectors of %d and of %d numbers",
-							name, width, OpWidth(builder, inputs[i]))));
+			ModelError("Give what is combined the same number of units.",
+					   "\"%s\" combines vectors of %d and of %d numbers",
+					   name, width, OpWidth(builder, inputs[i]));
 	}
 	op = AddOp(builder, OP_COMBINE, name, width, ninputs, inputs);
 	builder->graph->ops[op].weights = weights;

@@ -6,6 +6,7 @@
 #include "postgres.h"
 
 #include "graph/architecture.h"
+#include "model/model_error.h"
 
 /* A group of experts: a task's own, or the shared ones. */
 typedef struct ExpertGroup
@@ -43,10 +44,9 @@ SpecificExperts(const GraphBuilder *builder, JsonObject *object)
 	{
 		list = JsonGetArray(object, key);
 		if (list->length != builder->ntasks)
-			ereport(ERROR,
-					(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
-					 errmsg("invalid model: \"%s\" has %d numbers, expected one for each of %d tasks",
-							list->path, list->length, builder->ntasks)));
+			ModelError("Give one number for all tasks, or one for each.",
+					   "\"%s\" has %d numbers, expected one for each of %d tasks",
+					   list->path, list->length, builder->ntasks);
 	}
 	for (int t = 0; t < builder->ntasks; t++)
 		counts[t] = list ?
@@ -63,10 +63,8 @@ CheckExperts(const ExtractionSpec *spec, int ntasks, int level)
 	for (int t = 0; t < ntasks; t++)
 		nexperts += spec->nspecific[t];
 	if (nexperts > MTL_MAX_EXPERTS)
-		ereport(ERROR,
-				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-				 errmsg("invalid model: level %d has %d experts, the limit is %d",
-						level, nexperts, MTL_MAX_EXPERTS)));
+		ModelLimitError("Use fewer experts.",
+						"level %d has %d experts, the limit is %d", level, nexperts, MTL_MAX_EXPERTS);
 }
 
 static ExtractionSpec
@@ -119,9 +117,8 @@ JoinGroups(const ExpertGroup *const *groups, int ngroups, const char *gate)
 	for (int g = 0; g < ngroups; g++)
 		all.nexperts += groups[g]->nexperts;
 	if (all.nexperts == 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
-				 errmsg("invalid model: gate \"%s\" has no experts", gate)));
+		ModelError("Give the level an expert that the gate can read.",
+				   "gate \"%s\" has no experts", gate);
 
 	all.ops = palloc(sizeof(int) * all.nexperts);
 	all.names = palloc(sizeof(char *) * all.nexperts);

@@ -5,6 +5,7 @@
 #include "postgres.h"
 
 #include "graph/builder.h"
+#include "model/model_error.h"
 
 /*
  * The embedding table of a sparse feature or a sequence.
@@ -22,10 +23,9 @@ NeedTable(GraphBuilder *builder, const Feature *feature)
 						  builder->contract->precision == PRECISION_FLOAT32 ? TENSOR_F32 : TENSOR_BF16,
 						  2, shape);
 	if (table->dims[0] > PG_INT32_MAX || table->dims[1] > MTL_MAX_WIDTH)
-		ereport(ERROR,
-				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-				 errmsg("invalid model: tensor \"%s\" has shape %s, the limit is [%d, %d]",
-						name, TensorShapeText(2, table->dims), PG_INT32_MAX, MTL_MAX_WIDTH)));
+		ModelLimitError("Use a smaller table.",
+						"tensor \"%s\" has shape %s, the limit is [%d, %d]",
+						name, TensorShapeText(2, table->dims), PG_INT32_MAX, MTL_MAX_WIDTH);
 	return table;
 }
 
@@ -33,10 +33,8 @@ static void
 CheckLayoutSize(int64 size)
 {
 	if (size > MTL_MAX_ACTIVATIONS)
-		ereport(ERROR,
-				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-				 errmsg("invalid model: a row of features has more than %d numbers",
-						MTL_MAX_ACTIVATIONS)));
+		ModelLimitError("Use fewer or narrower features.",
+						"a row of features has more than %d numbers", MTL_MAX_ACTIVATIONS);
 }
 
 /*

@@ -5,6 +5,7 @@
 #include "postgres.h"
 
 #include "graph/layers.h"
+#include "model/model_error.h"
 
 static const char *const activation_names[] = {
 	[ACTIVATION_LINEAR] = "linear",
@@ -39,11 +40,9 @@ ReadEpsilon(JsonObject *object, double default_value, bool may_be_zero)
 	double		epsilon = JsonGetNumber(object, "epsilon", default_value);
 
 	if (epsilon < 0 || (epsilon == 0 && !may_be_zero))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
-				 errmsg("invalid model: \"%s\" is %g, expected %s",
-						JsonKeyPath(object, "epsilon"), epsilon,
-						may_be_zero ? "0 or more" : "a positive number")));
+		ModelError(FORMAT_HINT,
+				   "\"%s\" is %g, expected %s",
+				   JsonKeyPath(object, "epsilon"), epsilon, may_be_zero ? "0 or more" : "a positive number");
 	return epsilon;
 }
 
@@ -126,10 +125,8 @@ ReadPerLayer(JsonObject *object, const char *key, const char *what, int nlayers)
 		values.all = NULL;
 		values.each = JsonGetArray(object, key);
 		if (values.each->length != nlayers)
-			ereport(ERROR,
-					(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
-					 errmsg("invalid model: \"%s\" has %d %s for %d layers",
-							values.path, values.each->length, what, nlayers)));
+			ModelError("Give one for all layers, or one for each.",
+					   "\"%s\" has %d %s for %d layers", values.path, values.each->length, what, nlayers);
 	}
 	return values;
 }
@@ -157,10 +154,8 @@ MlpSpecRead(JsonObject *object)
 	units = JsonGetArray(object, "hidden_units");
 	spec->nlayers = units ? units->length : 0;
 	if (spec->nlayers > MTL_MAX_LAYERS)
-		ereport(ERROR,
-				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-				 errmsg("invalid model: \"%s\" has %d layers, the limit is %d",
-						units->path, units->length, MTL_MAX_LAYERS)));
+		ModelLimitError("Use fewer layers.",
+						"\"%s\" has %d layers, the limit is %d", units->path, units->length, MTL_MAX_LAYERS);
 	norms = ReadPerLayer(object, "normalization", "normalizations", spec->nlayers);
 	biases = ReadPerLayer(object, "bias", "truth values", spec->nlayers);
 	activations = ReadPerLayer(object, "activation", "activations", spec->nlayers);
@@ -193,9 +188,8 @@ MlpSpecNeed(JsonObject *parent, const char *key)
 	MlpSpec    *spec;
 
 	if (object == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
-				 errmsg("invalid model: key \"%s\" is missing", JsonKeyPath(parent, key))));
+		ModelError(FORMAT_HINT,
+				   "key \"%s\" is missing", JsonKeyPath(parent, key));
 	spec = MlpSpecRead(object);
 	JsonObjectClose(object);
 	return spec;
@@ -228,10 +222,9 @@ GateSpecGet(JsonObject *parent, const char *key)
 													JsonKeyPath(object, "logit_activation"));
 	spec->temperature = JsonGetNumber(object, "temperature", 1);
 	if (!(spec->temperature > 0))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
-				 errmsg("invalid model: \"%s\" is %g, expected a positive number",
-						JsonKeyPath(object, "temperature"), spec->temperature)));
+		ModelError(FORMAT_HINT,
+				   "\"%s\" is %g, expected a positive number",
+				   JsonKeyPath(object, "temperature"), spec->temperature);
 	JsonObjectClose(object);
 	return spec;
 }
@@ -257,10 +250,9 @@ CheckVariances(const Tensor *variances, double epsilon)
 		double		variance = TensorFloat(variances, i);
 
 		if (!(variance + epsilon > 0))
-			ereport(ERROR,
-					(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
-					 errmsg("invalid model: tensor \"%s\" has variance %g at position " INT64_FORMAT ", expected more than minus epsilon, %g",
-							variances->name, variance, i, -epsilon)));
+			ModelError("Export the model from a checkpoint whose running variances are 0 or more.",
+					   "tensor \"%s\" has variance %g at position " INT64_FORMAT ", expected more than minus epsilon, %g",
+					   variances->name, variance, i, -epsilon);
 	}
 }
 

@@ -5,6 +5,7 @@
 #include "postgres.h"
 
 #include "graph/architecture.h"
+#include "model/model_error.h"
 
 Levels *
 LevelsOpen(JsonObject *object, bool one_level)
@@ -18,10 +19,8 @@ LevelsOpen(JsonObject *object, bool one_level)
 	else
 		levels->nlevels = one_level ? 1 : JsonGetInt(object, "num_levels", 1, MTL_MAX_LAYERS, 1);
 	if (levels->nlevels < 1 || levels->nlevels > MTL_MAX_LAYERS)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
-				 errmsg("invalid model: \"%s\" has %d levels, expected 1 to %d",
-						list->path, levels->nlevels, MTL_MAX_LAYERS)));
+		ModelError(FORMAT_HINT,
+				   "\"%s\" has %d levels, expected 1 to %d", list->path, levels->nlevels, MTL_MAX_LAYERS);
 
 	levels->objects = palloc(sizeof(JsonObject *) * levels->nlevels);
 	for (int j = 0; j < levels->nlevels; j++)

@@ -5,6 +5,7 @@
 #include "postgres.h"
 
 #include "graph/architecture.h"
+#include "model/model_error.h"
 
 NameIndex *
 IndexTasks(const GraphBuilder *builder)
@@ -23,15 +24,12 @@ FindTask(const GraphBuilder *builder, const NameIndex *names, const char *name,
 	int			task = NameIndexFind(names, name);
 
 	if (task < 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
-				 errmsg("invalid model: \"%s\" names \"%s\", which is no task with a tower",
-						path, name)));
+		ModelError("Name a task that is not a product.",
+				   "\"%s\" names \"%s\", which is no task with a tower", path, name);
 	if (earlier && task > reader)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
-				 errmsg("invalid model: \"%s\" names task \"%s\", which is not declared before \"%s\"",
-						path, name, builder->tasks[reader]->name)));
+		ModelError("Declare the task earlier, or leave it out.",
+				   "\"%s\" names task \"%s\", which is not declared before \"%s\"",
+				   path, name, builder->tasks[reader]->name);
 	return task;
 }
 
@@ -46,10 +44,9 @@ ReadTaskList(const GraphBuilder *builder, const NameIndex *names, const JsonArra
 	if (list == NULL)
 		return tasks;
 	if (list->length >= builder->ntasks)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
-				 errmsg("invalid model: \"%s\" has %d tasks, the model has %d others",
-						list->path, list->length, builder->ntasks - 1)));
+		ModelError("Name each other task at most once.",
+				   "\"%s\" has %d tasks, the model has %d others",
+				   list->path, list->length, builder->ntasks - 1);
 
 	seen = palloc0(sizeof(bool) * builder->ntasks);
 	seen[reader] = true;
@@ -59,10 +56,8 @@ ReadTaskList(const GraphBuilder *builder, const NameIndex *names, const JsonArra
 		int			task = FindTask(builder, names, name, reader, earlier, list->path);
 
 		if (seen[task])
-			ereport(ERROR,
-					(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
-					 errmsg("invalid model: \"%s\" names task \"%s\" twice, or the task itself",
-							list->path, name)));
+			ModelError("Name each other task at most once.",
+					   "\"%s\" names task \"%s\" twice, or the task itself", list->path, name);
 		seen[task] = true;
 		tasks[(*ntasks)++] = task;
 	}

@@ -100,7 +100,8 @@ TempFileAppend(TempFile *file, const char *bytes, Size size)
 				errno = ENOSPC;
 			ereport(ERROR,
 					(errcode_for_file_access(),
-					 errmsg("could not write to temporary file \"%s\": %m", FilePathName(file->file))));
+					 errmsg("could not write to temporary file \"%s\": %m", FilePathName(file->file)),
+					 errhint("Check free disk space; \"temp_tablespaces\" says where temporary files are.")));
 		}
 		file->size += n;
 		bytes += n;
@@ -125,7 +126,8 @@ TempFileRead(const TempFile *file, int64 offset, char *bytes, Size size)
 			ereport(ERROR,
 					(errcode(ERRCODE_DATA_CORRUPTED),
 					 errmsg("temporary file \"%s\" ends at byte %lld, expected %lld more bytes",
-							FilePathName(file->file), (long long) offset, (long long) size)));
+							FilePathName(file->file), (long long) offset, (long long) size),
+					 errhint("Check the disk; \"temp_tablespaces\" says where temporary files are.")));
 		offset += got;
 		bytes += got;
 		size -= got;

@@ -17,10 +17,13 @@
 #include "model/digest.h"
 #include "model/json_reader.h"
 #include "model/memory.h"
+#include "model/model_error.h"
 #include "model/names.h"
 
 #define CONTRACT_KEY "mtl_rank"
 #define DIGEST_KEY "mtl_rank_sha256"
+
+#define WHOLE_HINT "Give the whole of a safetensors file: this is a part, or something else."
 
 /* data_offsets and shapes stay exact in JSON numbers */
 #define MAX_FILE_SIZE INT64CONST(9007199254740992)
@@ -62,7 +65,8 @@ JsonError(MemoryContext caller, const char *what)
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
 			 errmsg("invalid model: the %s is not valid JSON", what),
-			 errdetail_internal("%s", error->detail ? error->detail : error->message)));
+			 errdetail_internal("%s", error->detail ? error->detail : error->message),
+			 errhint(DAMAGE_HINT)));
 }
 
 Jsonb *
@@ -74,15 +78,12 @@ JsonbFromUtf8(const char *bytes, Size length, const char *what)
 
 	/* parsed, JSON may take fifty times its size */
 	if (length > MTL_MAX_JSON_SIZE)
-		ereport(ERROR,
-				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-				 errmsg("invalid model: the %s has %zu bytes, the limit is %d",
-						what, length, MTL_MAX_JSON_SIZE)));
+		ModelLimitError("Keep fewer examples, shorter names and a shorter provenance.",
+						"the %s has %zu bytes, the limit is %d", what, length, MTL_MAX_JSON_SIZE);
 
 	if (memchr(bytes, '\0', length) != NULL || !pg_verify_mbstr(PG_UTF8, bytes, length, true))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
-				 errmsg("invalid model: the %s is not valid UTF-8 text", what)));
+		ModelError("Write the file's texts in UTF-8.",
+				   "the %s is not valid UTF-8 text", what);
 
 	text = pnstrdup(bytes, length);
 	text = pg_any_to_server(text, length, PG_UTF8);
@@ -176,10 +177,8 @@ ReadTensor(Tensor *tensor, char *name, JsonObject *entry, const char *data, int6
 
 	shape = JsonNeedArray(entry, "shape");
 	if (shape->length < 1 || shape->length > MTL_MAX_DIMS)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
-				 errmsg("invalid model: tensor \"%s\" has %d dimensions, expected 1 to %d",
-						name, shape->length, MTL_MAX_DIMS)));
+		ModelError(FORMAT_HINT,
+				   "tensor \"%s\" has %d dimensions, expected 1 to %d", name, shape->length, MTL_MAX_DIMS);
 	tensor->ndims = shape->length;
 	tensor->nelements = 1;
 	for (int i = 0; i < shape->length; i++)
@@ -187,31 +186,25 @@ ReadTensor(Tensor *tensor, char *name, JsonObject *entry, const char *data, int6
 		tensor->dims[i] = JsonValueInt(&shape->elements[i], shape->path,
 									   tensor->type == TENSOR_U8 ? 0 : 1, MAX_FILE_SIZE);
 		if (pg_mul_s64_overflow(tensor->nelements, tensor->dims[i], &tensor->nelements))
-			ereport(ERROR,
-					(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
-					 errmsg("invalid model: the shape of tensor \"%s\" is too large", name)));
+			ModelError(FORMAT_HINT,
+					   "the shape of tensor \"%s\" is too large", name);
 	}
 
 	offsets = JsonNeedArray(entry, "data_offsets");
 	if (offsets->length != 2)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
-				 errmsg("invalid model: \"%s\" has %d elements, expected 2",
-						offsets->path, offsets->length)));
+		ModelError(FORMAT_HINT,
+				   "\"%s\" has %d elements, expected 2", offsets->path, offsets->length);
 	begin = JsonValueInt(&offsets->elements[0], offsets->path, 0, MAX_FILE_SIZE);
 	end = JsonValueInt(&offsets->elements[1], offsets->path, 0, MAX_FILE_SIZE);
 	if (begin > end || end > data_size)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
-				 errmsg("invalid model: tensor \"%s\" lies at bytes " INT64_FORMAT " to " INT64_FORMAT " of " INT64_FORMAT " bytes of data",
-						name, begin, end, data_size)));
+		ModelError(DAMAGE_HINT,
+				   "tensor \"%s\" lies at bytes " INT64_FORMAT " to " INT64_FORMAT " of " INT64_FORMAT " bytes of data",
+				   name, begin, end, data_size);
 	if (pg_mul_s64_overflow(tensor->nelements, tensor_type_sizes[tensor->type], &size) ||
 		size != end - begin)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
-				 errmsg("invalid model: tensor \"%s\" of shape %s has " INT64_FORMAT " bytes of data, expected " INT64_FORMAT " elements of %d bytes",
-						name, TensorShapeText(tensor->ndims, tensor->dims), end - begin,
-						tensor->nelements, tensor_type_sizes[tensor->type])));
+		ModelError(FORMAT_HINT,
+				   "tensor \"%s\" of shape %s has " INT64_FORMAT " bytes of data, expected " INT64_FORMAT " elements of %d bytes",
+				   name, TensorShapeText(tensor->ndims, tensor->dims), end - begin, tensor->nelements, tensor_type_sizes[tensor->type]);
 	tensor->data = data ? data + begin : NULL;
 	tensor->size = size;
 	JsonObjectClose(entry);
@@ -260,14 +253,14 @@ CheckTensorsTile(const ModelFile *file, const char *data, int64 data_size)
 					(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
 					 errmsg("invalid model: tensor \"%s\" begins at byte " INT64_FORMAT " of the data, expected " INT64_FORMAT,
 							places[i]->name, begin, position),
-					 errdetail("Tensors must cover the data without gaps or overlaps.")));
+					 errdetail("Tensors must cover the data without gaps or overlaps."),
+					 errhint(FORMAT_HINT)));
 		position += places[i]->size;
 	}
 	if (position != data_size)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
-				 errmsg("invalid model: the tensors cover " INT64_FORMAT " bytes of data, the file has " INT64_FORMAT,
-						position, data_size)));
+		ModelError(DAMAGE_HINT,
+				   "the tensors cover " INT64_FORMAT " bytes of data, the file has " INT64_FORMAT,
+				   position, data_size);
 	pfree(places);
 }
 
@@ -303,10 +296,9 @@ CheckTensorsFinite(const ModelFile *file)
 			if (k % MTL_NUMBERS_PER_CHECK == 0)
 				CHECK_FOR_INTERRUPTS();
 			if ((bits & 0x7F800000) == 0x7F800000)
-				ereport(ERROR,
-						(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
-						 errmsg("invalid model: tensor \"%s\" has %s at position " INT64_FORMAT ", expected a finite number",
-								tensor->name, (bits & 0x7FFFFF) ? "NaN" : "an infinity", k)));
+				ModelError("Export the model from a checkpoint whose weights are finite.",
+						   "tensor \"%s\" has %s at position " INT64_FORMAT ", expected a finite number",
+						   tensor->name, (bits & 0x7FFFFF) ? "NaN" : "an infinity", k);
 		}
 	}
 }
@@ -361,7 +353,7 @@ CheckDigest(const ModelFile *file, const char *contract, const char *expected)
 				 errmsg("invalid model: checksum does not match"),
 				 errdetail("The file says %s, its contract and tensors give %s.",
 						   expected, DigestHex(digest)),
-				 errhint("The file was damaged, or changed without writing \"%s\" anew.",
+				 errhint("Copy the file again, or write \"%s\" anew if it was changed on purpose.",
 						 DIGEST_KEY)));
 }
 
@@ -374,21 +366,16 @@ HeaderLength(const char *bytes, Size size)
 	uint64		length;
 
 	if (size < MODEL_FILE_LENGTH_SIZE)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
-				 errmsg("invalid model: %zu bytes are too few for a safetensors file", size)));
+		ModelError(WHOLE_HINT,
+				   "%zu bytes are too few for a safetensors file", size);
 	memcpy(&length, bytes, MODEL_FILE_LENGTH_SIZE);
 	if (length > size - MODEL_FILE_LENGTH_SIZE)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
-				 errmsg("invalid model: header of " UINT64_FORMAT " bytes in a file of %zu bytes",
-						length, size),
-				 errhint("The file is truncated, or is not a safetensors file.")));
+		ModelError(WHOLE_HINT,
+				   "header of " UINT64_FORMAT " bytes in a file of %zu bytes", length, size);
 	if (length > MTL_MAX_JSON_SIZE)
-		ereport(ERROR,
-				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-				 errmsg("invalid model: header of " UINT64_FORMAT " bytes exceeds the limit of %d bytes",
-						length, MTL_MAX_JSON_SIZE)));
+		ModelLimitError("Keep fewer tensors, shorter names and a shorter provenance.",
+						"header of " UINT64_FORMAT " bytes exceeds the limit of %d bytes",
+						length, MTL_MAX_JSON_SIZE);
 	return length;
 }
 
@@ -406,9 +393,8 @@ ReadTensors(ModelFile *file, JsonObject *header, const char *data, int64 data_si
 	int			nkeys = JsonObjectEntries(header, &keys, &values);
 
 	if (nkeys > MTL_MAX_TENSORS)
-		ereport(ERROR,
-				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-				 errmsg("invalid model: %d tensors exceed the limit of %d", nkeys, MTL_MAX_TENSORS)));
+		ModelLimitError("Use fewer layers, experts and features.",
+						"%d tensors exceed the limit of %d", nkeys, MTL_MAX_TENSORS);
 
 	file->tensors = palloc(sizeof(Tensor) * Max(nkeys, 1));
 	for (int i = 0; i < nkeys; i++)
@@ -449,10 +435,8 @@ ReadFile(const char *bytes, Size size, FileState state)
 	header = JsonObjectOpen(JsonRoot(JsonbFromUtf8(bytes + MODEL_FILE_LENGTH_SIZE, beginning - MODEL_FILE_LENGTH_SIZE, "header")), "header");
 	metadata = JsonGetObject(header, "__metadata__");
 	if (metadata == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
-				 errmsg("invalid model: the safetensors file has no \"__metadata__\""),
-				 errhint("Write the file with the mtl_rank Python module, or see docs/model-format.md.")));
+		ModelError(FORMAT_HINT,
+				   "the safetensors file has no \"__metadata__\"");
 	contract = JsonNeedText(metadata, CONTRACT_KEY);
 	contract = pg_server_to_any(contract, strlen(contract), PG_UTF8);
 	digest = JsonNeedString(metadata, DIGEST_KEY);
@@ -508,25 +492,20 @@ ModelFileNeed(ModelFile *file, const char *name, TensorType type, int ndims, con
 	if (tensor == NULL && file->make)
 		tensor = file->make(file, name, type, ndims, dims);
 	if (tensor == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
-				 errmsg("invalid model: tensor \"%s\" of shape %s is missing",
-						name, TensorShapeText(ndims, dims))));
+		ModelError(TENSORS_HINT,
+				   "tensor \"%s\" of shape %s is missing", name, TensorShapeText(ndims, dims));
 	if (tensor->type != type)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
-				 errmsg("invalid model: tensor \"%s\" is of type %s, expected %s",
-						name, tensor_type_names[tensor->type], tensor_type_names[type])));
+		ModelError(TENSORS_HINT,
+				   "tensor \"%s\" is of type %s, expected %s",
+				   name, tensor_type_names[tensor->type], tensor_type_names[type]);
 
 	fits = tensor->ndims == ndims;
 	for (int i = 0; fits && i < ndims; i++)
 		fits = dims[i] < 0 || tensor->dims[i] == dims[i];
 	if (!fits)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
-				 errmsg("invalid model: tensor \"%s\" has shape %s, expected %s",
-						name, TensorShapeText(tensor->ndims, tensor->dims),
-						TensorShapeText(ndims, dims))));
+		ModelError(TENSORS_HINT,
+				   "tensor \"%s\" has shape %s, expected %s",
+				   name, TensorShapeText(tensor->ndims, tensor->dims), TensorShapeText(ndims, dims));
 	tensor->used = true;
 	return tensor;
 }
@@ -554,6 +533,6 @@ ModelFileCheckAllUsed(const ModelFile *file)
 				 errmsg_plural("invalid model: %d tensor is not used by the contract: %s",
 							   "invalid model: %d tensors are not used by the contract: %s",
 							   nunused, nunused, names.data),
-				 errhint("A tensor that is left over often means that a layer, an expert or a bias is missing from the contract.")));
+				 errhint("Name the layer, expert or bias that it belongs to in the contract, or leave the tensor out.")));
 	pfree(names.data);
 }

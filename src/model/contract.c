@@ -11,6 +11,7 @@
 #include "model/contract.h"
 #include "model/contract_internal.h"
 #include "model/json_reader.h"
+#include "model/model_error.h"
 #include "model/names.h"
 
 #define CONTRACT_FORMAT 1
@@ -31,17 +32,13 @@ CheckName(const char *name, const char *path)
 	Size		length = strlen(name);
 
 	if (length < 1 || length > MTL_MAX_NAME)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
-				 errmsg("invalid model: name \"%s\" at \"%s\" has %zu bytes, expected 1 to %d",
-						name, path, length, MTL_MAX_NAME)));
+		ModelError("Give it another name.",
+				   "name \"%s\" at \"%s\" has %zu bytes, expected 1 to %d", name, path, length, MTL_MAX_NAME);
 	for (const char *c = name; *c; c++)
 	{
 		if (*c == '.' || (unsigned char) *c < 0x20 || *c == 0x7F)
-			ereport(ERROR,
-					(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
-					 errmsg("invalid model: name \"%s\" at \"%s\" has a dot or a control character",
-							name, path)));
+			ModelError("Give it another name.",
+					   "name \"%s\" at \"%s\" has a dot or a control character", name, path);
 	}
 }
 
@@ -53,9 +50,8 @@ CheckDistinct(char **names, int n, const char *what)
 	int			second;
 
 	if (NameIndexHasTwins(index, &first, &second))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
-				 errmsg("invalid model: %s \"%s\" appears twice", what, names[first])));
+		ModelError("Rename one of the two, or leave it out.",
+				   "%s \"%s\" appears twice", what, names[first]);
 	pfree(index->sorted);
 	pfree(index);
 }
@@ -83,16 +79,13 @@ ParseClasses(Task *task, JsonObject *object)
 								   classes ? classes->length : 0);
 
 	if (count == 0 || (classes && classes->length != count))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
-				 errmsg("invalid model: multiclass task \"%s\" has %d names in \"classes\" and num_classes " INT64_FORMAT,
-						task->name, classes ? classes->length : 0, count),
-				 errhint("Give one of the two, or the same number in both.")));
+		ModelError("Give one of the two, or the same number in both.",
+				   "multiclass task \"%s\" has %d names in \"classes\" and num_classes " INT64_FORMAT,
+				   task->name, classes ? classes->length : 0, count);
 	if (count < 2 || count > MTL_MAX_OUTPUTS)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
-				 errmsg("invalid model: multiclass task \"%s\" has " INT64_FORMAT " classes, expected 2 to %d",
-						task->name, count, MTL_MAX_OUTPUTS)));
+		ModelError(FORMAT_HINT,
+				   "multiclass task \"%s\" has " INT64_FORMAT " classes, expected 2 to %d",
+				   task->name, count, MTL_MAX_OUTPUTS);
 
 	task->nclasses = count;
 	task->classes = palloc(sizeof(char *) * count);
@@ -113,14 +106,11 @@ ParseFactors(Contract *contract, Task *task, JsonObject *object, const NameIndex
 	int			position = task - contract->tasks;
 
 	if (of->length < 2)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
-				 errmsg("invalid model: \"%s\" has %d tasks, expected at least 2", of->path, of->length)));
+		ModelError("Name the tasks whose scores are multiplied.",
+				   "\"%s\" has %d tasks, expected at least 2", of->path, of->length);
 	if (of->length > MTL_MAX_TASKS)
-		ereport(ERROR,
-				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-				 errmsg("invalid model: \"%s\" has %d tasks, the limit is %d",
-						of->path, of->length, MTL_MAX_TASKS)));
+		ModelLimitError("Multiply fewer tasks.",
+						"\"%s\" has %d tasks, the limit is %d", of->path, of->length, MTL_MAX_TASKS);
 	task->nfactors = of->length;
 	task->factors = palloc(sizeof(int) * of->length);
 	for (int i = 0; i < of->length; i++)
@@ -129,15 +119,11 @@ ParseFactors(Contract *contract, Task *task, JsonObject *object, const NameIndex
 		int			factor = NameIndexFind(names, name);
 
 		if (factor < 0 || factor >= position)
-			ereport(ERROR,
-					(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
-					 errmsg("invalid model: product \"%s\" names \"%s\", which is no task declared before it",
-							task->name, name)));
+			ModelError("Declare the task before the product.",
+					   "product \"%s\" names \"%s\", which is no task declared before it", task->name, name);
 		if (contract->tasks[factor].type == TASK_MULTICLASS)
-			ereport(ERROR,
-					(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
-					 errmsg("invalid model: product \"%s\" names the multiclass task \"%s\"",
-							task->name, name)));
+			ModelError("Name tasks of one score.",
+					   "product \"%s\" names the multiclass task \"%s\"", task->name, name);
 		task->factors[i] = factor;
 	}
 }
@@ -170,9 +156,8 @@ ParseTasks(Contract *contract, JsonObject *object)
 	NameIndex  *index;
 
 	if (array->length < 1 || array->length > MTL_MAX_TASKS)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
-				 errmsg("invalid model: %d tasks, expected 1 to %d", array->length, MTL_MAX_TASKS)));
+		ModelError(FORMAT_HINT,
+				   "%d tasks, expected 1 to %d", array->length, MTL_MAX_TASKS);
 	contract->ntasks = array->length;
 	contract->tasks = palloc0(sizeof(Task) * array->length);
 	tasks = palloc(sizeof(JsonObject *) * array->length);
@@ -205,9 +190,8 @@ ListOutputs(Contract *contract)
 		if (!contract->tasks[i].hidden)
 			n += contract->tasks[i].type == TASK_MULTICLASS ? contract->tasks[i].nclasses : 1;
 	if (n < 1 || n > MTL_MAX_OUTPUTS)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
-				 errmsg("invalid model: %d outputs, expected 1 to %d", n, MTL_MAX_OUTPUTS)));
+		ModelError(FORMAT_HINT,
+				   "%d outputs, expected 1 to %d", n, MTL_MAX_OUTPUTS);
 
 	contract->outputs = palloc(sizeof(Output) * n);
 	names = palloc(sizeof(char *) * n);
@@ -342,9 +326,8 @@ ParseRank(Contract *contract, JsonObject *object)
 	product = JsonGetChoice(rank, "form", forms, 0) == 1;
 	weights = JsonGet(rank, "weights");
 	if (weights == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
-				 errmsg("invalid model: key \"rank.weights\" is missing")));
+		ModelError("Give a weight to one task or more.",
+				   "key \"rank.weights\" is missing");
 	contract->rank = RankFormulaParse(contract, weights, "rank.weights", product);
 	JsonObjectClose(rank);
 }
@@ -359,10 +342,8 @@ ParseExamples(Contract *contract, JsonObject *object)
 	contract->nexamples = JsonNeedInt(examples, "count", 1, MAX_EXAMPLES);
 	contract->tolerance = JsonGetNumber(examples, "tolerance", DEFAULT_TOLERANCE);
 	if (contract->tolerance < 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
-				 errmsg("invalid model: \"examples.tolerance\" is %g, expected 0 or more",
-						contract->tolerance)));
+		ModelError(FORMAT_HINT,
+				   "\"examples.tolerance\" is %g, expected 0 or more", contract->tolerance);
 	JsonObjectClose(examples);
 }
 
@@ -402,9 +383,8 @@ ContractParse(const Jsonb *jsonb)
 	ParseExamples(contract, object);
 	contract->architecture = JsonGet(object, "architecture");
 	if (contract->architecture == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
-				 errmsg("invalid model: key \"architecture\" is missing")));
+		ModelError(FORMAT_HINT,
+				   "key \"architecture\" is missing");
 	(void) JsonGetObject(object, "provenance");
 	JsonObjectClose(object);
 	return contract;

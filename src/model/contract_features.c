@@ -10,6 +10,7 @@
 
 #include "compat.h"
 #include "model/contract_internal.h"
+#include "model/model_error.h"
 #include "model/names.h"
 #include "model/value.h"
 
@@ -22,9 +23,8 @@ ParseValue(const JsonbValue *json, const char *path)
 	{
 		value = FeatureValueFromNumeric(json->val.numeric);
 		if (value.kind == VALUE_REAL && !isfinite(value.u.real))
-			ereport(ERROR,
-					(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
-					 errmsg("invalid model: \"%s\" is outside the range of a double", path)));
+			ModelError("Give a number nearer to zero.",
+					   "\"%s\" is outside the range of a double", path);
 	}
 	else
 	{
@@ -70,28 +70,24 @@ ParseMissing(Feature *feature, JsonObject *object)
 	}
 
 	if (feature->kind == FEATURE_SEQUENCE)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
-				 errmsg("invalid model: \"%s\" must be \"error\" or \"empty\" for a sequence, found %s",
-						path, JsonTypeName(json))));
+		ModelError(FORMAT_HINT,
+				   "\"%s\" must be \"error\" or \"empty\" for a sequence, found %s", path, JsonTypeName(json));
 	if (json->type == jbvBinary)
 	{
 		JsonObject *rule = JsonObjectOpen(json, path);
 
 		json = JsonGet(rule, "value");
 		if (json == NULL)
-			ereport(ERROR,
-					(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
-					 errmsg("invalid model: key \"%s.value\" is missing", path)));
+			ModelError(FORMAT_HINT,
+					   "key \"%s.value\" is missing", path);
 		JsonObjectClose(rule);
 		path = psprintf("%s.value", path);
 	}
 	feature->missing = MISSING_VALUE;
 	feature->missing_value = ParseValue(json, path);
 	if (feature->kind == FEATURE_DENSE && feature->missing_value.kind == VALUE_TEXT)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
-				 errmsg("invalid model: \"%s\" must be a number for a dense feature, found a string", path)));
+		ModelError(FORMAT_HINT,
+				   "\"%s\" must be a number for a dense feature, found a string", path);
 }
 
 /* ---------------------------------------------------------------- dense */
@@ -112,10 +108,8 @@ ParseNumbers(const Feature *feature, JsonObject *object, const char *key, double
 	{
 		array = JsonNeedArray(object, key);
 		if (array->length != feature->width)
-			ereport(ERROR,
-					(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
-					 errmsg("invalid model: \"%s\" has %d numbers, expected %d",
-							array->path, array->length, feature->width)));
+			ModelError("Give one number for all of the feature's, or one for each.",
+					   "\"%s\" has %d numbers, expected %d", array->path, array->length, feature->width);
 	}
 	else if (json || isnan(default_value))
 		number = JsonNeedNumber(object, key);
@@ -134,17 +128,14 @@ CheckTransform(const Feature *feature, const Transform *transform, const char *p
 		double		b = transform->b[i];
 
 		if (transform->kind == TRANSFORM_STANDARDIZE && !(b > 0))
-			ereport(ERROR,
-					(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
-					 errmsg("invalid model: \"%s.std\" is %g, expected a positive number", path, b)));
+			ModelError("Leave out the transform of a feature that does not vary.",
+					   "\"%s.std\" is %g, expected a positive number", path, b);
 		if (transform->kind == TRANSFORM_MIN_MAX && !(a < b))
-			ereport(ERROR,
-					(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
-					 errmsg("invalid model: \"%s\" has min %g and max %g, expected min below max", path, a, b)));
+			ModelError("Leave out the transform of a feature that does not vary.",
+					   "\"%s\" has min %g and max %g, expected min below max", path, a, b);
 		if (transform->kind == TRANSFORM_CLIP && !(a <= b))
-			ereport(ERROR,
-					(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
-					 errmsg("invalid model: \"%s\" has min %g and max %g, expected min not above max", path, a, b)));
+			ModelError("Exchange the two.",
+					   "\"%s\" has min %g and max %g, expected min not above max", path, a, b);
 	}
 }
 
@@ -180,10 +171,8 @@ SpendNumbers(const Feature *feature, int64 *budget)
 {
 	*budget -= (int64) feature->width * feature->ntransforms;
 	if (*budget < 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-				 errmsg("invalid model: transforms of all features work on more than %d numbers",
-						MTL_MAX_ACTIVATIONS)));
+		ModelLimitError("Use fewer transforms, or narrower features.",
+						"transforms of all features work on more than %d numbers", MTL_MAX_ACTIVATIONS);
 }
 
 /*
@@ -202,10 +191,9 @@ ParseTransforms(Feature *feature, JsonObject *object, int64 *budget)
 		JsonArray  *array = JsonNeedArray(object, "transform");
 
 		if (array->length > MTL_MAX_LAYERS)
-			ereport(ERROR,
-					(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-					 errmsg("invalid model: \"%s\" has %d transforms, the limit is %d",
-							array->path, array->length, MTL_MAX_LAYERS)));
+			ModelLimitError("Use fewer transforms.",
+							"\"%s\" has %d transforms, the limit is %d",
+							array->path, array->length, MTL_MAX_LAYERS);
 		feature->ntransforms = array->length;
 		SpendNumbers(feature, budget);
 		feature->transforms = palloc0(sizeof(Transform) * Max(array->length, 1));
@@ -230,10 +218,9 @@ ParseDense(Feature *feature, JsonObject *object, int64 *budget)
 	if (columns)
 	{
 		if (columns->length != feature->width || columns->length < 1)
-			ereport(ERROR,
-					(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
-					 errmsg("invalid model: \"%s\" has %d names, expected the feature's width %d",
-							columns->path, columns->length, feature->width)));
+			ModelError("Name one column for each number of the feature.",
+					   "\"%s\" has %d names, expected the feature's width %d",
+					   columns->path, columns->length, feature->width);
 		feature->columns = palloc(sizeof(char *) * columns->length);
 		for (int i = 0; i < columns->length; i++)
 		{
@@ -245,10 +232,8 @@ ParseDense(Feature *feature, JsonObject *object, int64 *budget)
 	feature->embedding_dim = JsonGetInt(object, "embedding_dim", 1, MTL_MAX_WIDTH, 0);
 	feature->embedding_bias = JsonGetBool(object, "embedding_bias", false);
 	if (feature->embedding_bias && feature->embedding_dim == 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
-				 errmsg("invalid model: \"%s\" is true without \"embedding_dim\"",
-						JsonKeyPath(object, "embedding_bias"))));
+		ModelError("Give the feature an \"embedding_dim\", or leave the bias out.",
+				   "\"%s\" is true without \"embedding_dim\"", JsonKeyPath(object, "embedding_bias"));
 }
 
 /* -------------------------------------------------- sparse and sequence */
@@ -264,17 +249,15 @@ ParseLookup(Feature *feature, JsonObject *parent)
 	JsonObject *object = JsonGetObject(parent, "lookup");
 
 	if (object == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
-				 errmsg("invalid model: key \"%s\" is missing", JsonKeyPath(parent, "lookup"))));
+		ModelError(FORMAT_HINT,
+				   "key \"%s\" is missing", JsonKeyPath(parent, "lookup"));
 
 	lookup->kind = JsonGetChoice(object, "type", kinds, -1);
 	lookup->offset = JsonGetInt(object, "offset", -PG_INT32_MAX, PG_INT32_MAX, 0);
 	if (lookup->offset < 0 && lookup->kind != LOOKUP_INDEX)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
-				 errmsg("invalid model: \"%s\" is " INT64_FORMAT ", expected 0 or more",
-						JsonKeyPath(object, "offset"), lookup->offset)));
+		ModelError(FORMAT_HINT,
+				   "\"%s\" is " INT64_FORMAT ", expected 0 or more",
+				   JsonKeyPath(object, "offset"), lookup->offset);
 	if (lookup->kind == LOOKUP_INDEX)
 		lookup->single_precision = JsonGetChoice(object, "precision", precisions, 0) == 1;
 	if (lookup->kind == LOOKUP_VOCABULARY)
@@ -311,9 +294,8 @@ ParseOov(Feature *feature, JsonObject *object)
 	}
 	feature->oov = values[JsonValueChoice(JsonValueString(json, path), path, rules)];
 	if (feature->oov == OOV_SKIP && feature->kind != FEATURE_SEQUENCE)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
-				 errmsg("invalid model: \"%s\" is \"skip\", which only a sequence can be", path)));
+		ModelError("Give the number of a row, or another rule.",
+				   "\"%s\" is \"skip\", which only a sequence can be", path);
 }
 
 static void
@@ -340,16 +322,12 @@ ParsePooling(Feature *feature, JsonObject *object)
 
 	feature->epsilon = JsonGetNumber(object, "epsilon", 0);
 	if (feature->epsilon < 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
-				 errmsg("invalid model: \"%s\" is %g, expected 0 or more",
-						JsonKeyPath(object, "epsilon"), feature->epsilon)));
+		ModelError(FORMAT_HINT,
+				   "\"%s\" is %g, expected 0 or more", JsonKeyPath(object, "epsilon"), feature->epsilon);
 	feature->empty_value = JsonGetNumber(object, "empty_value", 0);
 	if (!isfinite((float) feature->empty_value))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
-				 errmsg("invalid model: \"%s\" is outside the range of a float32",
-						JsonKeyPath(object, "empty_value"))));
+		ModelError("Give a number nearer to zero.",
+				   "\"%s\" is outside the range of a float32", JsonKeyPath(object, "empty_value"));
 
 	weights = JsonGetObject(object, "weights");
 	if (weights)
@@ -449,13 +427,11 @@ ListedFeature(const NameIndex *index, const JsonArray *list, int i, const char *
 	int			feature = NameIndexFind(index, name);
 
 	if (feature < 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
-				 errmsg("invalid model: \"%s\" names the unknown feature \"%s\"", key, name)));
+		ModelError("Name one of \"features\".",
+				   "\"%s\" names the unknown feature \"%s\"", key, name);
 	if (seen[feature])
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
-				 errmsg("invalid model: \"%s\" names feature \"%s\" twice", key, name)));
+		ModelError("Name each feature once.",
+				   "\"%s\" names feature \"%s\" twice", key, name);
 	seen[feature] = true;
 	return feature;
 }
@@ -477,10 +453,8 @@ ParseInput(Contract *contract, JsonObject *object, const NameIndex *index)
 		return;
 
 	if (order->length != contract->nfeatures)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
-				 errmsg("invalid model: \"input\" names %d features, expected all %d",
-						order->length, contract->nfeatures)));
+		ModelError("Name all features, or leave \"input\" out.",
+				   "\"input\" names %d features, expected all %d", order->length, contract->nfeatures);
 	for (int i = 0; i < contract->nfeatures; i++)
 		contract->input[i] = ListedFeature(index, order, i, "input", seen);
 }
@@ -507,9 +481,8 @@ ParseFeatures(Contract *contract, JsonObject *object)
 	NameIndex  *index;
 
 	if (array->length < 1 || array->length > MTL_MAX_FEATURES)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
-				 errmsg("invalid model: %d features, expected 1 to %d", array->length, MTL_MAX_FEATURES)));
+		ModelError(FORMAT_HINT,
+				   "%d features, expected 1 to %d", array->length, MTL_MAX_FEATURES);
 	contract->nfeatures = array->length;
 	contract->features = palloc0(sizeof(Feature) * array->length);
 	for (int i = 0; i < array->length; i++)

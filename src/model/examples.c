@@ -7,9 +7,12 @@
 #include "miscadmin.h"
 
 #include "model/examples.h"
+#include "model/model_error.h"
 
 #define ROWS_TENSOR "examples.rows"
 #define SCORES_TENSOR "examples.scores"
+
+#define EXAMPLES_HINT "Write examples with attach_examples() of the mtl_rank Python module, or as docs/model-format.md says."
 
 Examples *
 ExamplesRead(const Contract *contract, ModelFile *file)
@@ -36,10 +39,8 @@ ExamplesRead(const Contract *contract, ModelFile *file)
 	rows = JsonbFromUtf8(text->data, text->size, "tensor \"" ROWS_TENSOR "\"");
 	if (!JB_ROOT_IS_ARRAY(rows) || JB_ROOT_IS_SCALAR(rows) ||
 		JB_ROOT_COUNT(rows) != examples->nrows)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
-				 errmsg("invalid model: tensor \"%s\" is not a JSON array of %d rows",
-						ROWS_TENSOR, examples->nrows)));
+		ModelError(EXAMPLES_HINT,
+				   "tensor \"%s\" is not a JSON array of %d rows", ROWS_TENSOR, examples->nrows);
 
 	iterator = JsonbIteratorInit(&rows->root);
 	while ((token = JsonbIteratorNext(&iterator, &value, true)) != WJB_DONE)
@@ -48,10 +49,8 @@ ExamplesRead(const Contract *contract, ModelFile *file)
 		if (token != WJB_ELEM)
 			continue;
 		if (value.type != jbvBinary || !JsonContainerIsObject(value.val.binary.data))
-			ereport(ERROR,
-					(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
-					 errmsg("invalid model: row %d of tensor \"%s\" is not a JSON object",
-							nrows + 1, ROWS_TENSOR)));
+			ModelError(EXAMPLES_HINT,
+					   "row %d of tensor \"%s\" is not a JSON object", nrows + 1, ROWS_TENSOR);
 		examples->rows[nrows++] = JsonbValueToJsonb(&value);
 	}
 	return examples;

@@ -15,6 +15,7 @@
 #include "compat.h"
 #include "model/json_reader.h"
 #include "model/limits.h"
+#include "model/model_error.h"
 #include "model/names.h"
 #include "model/value.h"
 
@@ -32,19 +33,15 @@ struct JsonObject
 static MTL_NORETURN void
 TypeError(const char *path, const char *expected, const JsonbValue *found)
 {
-	ereport(ERROR,
-			(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
-			 errmsg("invalid model: \"%s\" must be %s, found %s",
-					path, expected, JsonTypeName(found))));
+	ModelError(FORMAT_HINT,
+			   "\"%s\" must be %s, found %s", path, expected, JsonTypeName(found));
 }
 
 static MTL_NORETURN void
 MissingKeyError(const JsonObject *object, const char *key)
 {
-	ereport(ERROR,
-			(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
-			 errmsg("invalid model: key \"%s\" is missing",
-					JsonKeyPath(object, key))));
+	ModelError(FORMAT_HINT,
+			   "key \"%s\" is missing", JsonKeyPath(object, key));
 }
 
 const char *
@@ -93,10 +90,9 @@ JsonCheckNumbers(Jsonb *json, const char *what)
 		if (DatumGetInt32(DirectFunctionCall1(numeric_scale, number)) > MTL_MAX_DIGITS ||
 			DatumGetBool(DirectFunctionCall2(numeric_ge, number, high)) ||
 			DatumGetBool(DirectFunctionCall2(numeric_le, number, low)))
-			ereport(ERROR,
-					(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-					 errmsg("invalid model: a number in the %s has more than %d digits before or after its point",
-							what, MTL_MAX_DIGITS)));
+			ModelLimitError("Round the number, or write it in a string.",
+							"a number in the %s has more than %d digits before or after its point",
+							what, MTL_MAX_DIGITS);
 	}
 }
 
@@ -188,7 +184,8 @@ CopyString(const JsonbValue *value, const char *path)
 				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
 				 errmsg("\"%s\" has a string of %d bytes, the limit is %d",
 						path[0] == '\0' ? "contract" : path,
-						value->val.string.len, MTL_MAX_STRING)));
+						value->val.string.len, MTL_MAX_STRING),
+				 errhint("Use a shorter one.")));
 	return pnstrdup(value->val.string.val, value->val.string.len);
 }
 
@@ -203,11 +200,8 @@ JsonObjectClose(JsonObject *object)
 	{
 		if (token == WJB_KEY &&
 			!IsKnownKey(object, value.val.string.val, value.val.string.len))
-			ereport(ERROR,
-					(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
-					 errmsg("invalid model: unknown key \"%s\"",
-							JsonKeyPath(object, CopyString(&value, JsonObjectPath(object)))),
-					 errhint("Remove the key, or use a version of mtl_rank that knows it.")));
+			ModelError("Remove the key, or use a version of mtl_rank that knows it.",
+					   "unknown key \"%s\"", JsonKeyPath(object, CopyString(&value, JsonObjectPath(object))));
 	}
 }
 
@@ -273,9 +267,8 @@ JsonValueNumber(const JsonbValue *value, const char *path)
 		TypeError(path, "a number", value);
 	number = NumericToDouble(value->val.numeric);
 	if (!isfinite(number))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
-				 errmsg("invalid model: \"%s\" is outside the range of a double", path)));
+		ModelError("Give a number nearer to zero.",
+				   "\"%s\" is outside the range of a double", path);
 	return number;
 }
 
@@ -289,10 +282,9 @@ JsonValueInt(const JsonbValue *value, const char *path, int64 min, int64 max)
 	number = NumericToDouble(value->val.numeric);
 	if (number != rint(number) || fabs(number) > MAX_EXACT_INTEGER ||
 		number < min || number > max)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
-				 errmsg("invalid model: \"%s\" must be an integer from " INT64_FORMAT " to " INT64_FORMAT ", found %.15g",
-						path, min, max, number)));
+		ModelError(FORMAT_HINT,
+				   "\"%s\" must be an integer from " INT64_FORMAT " to " INT64_FORMAT ", found %.15g",
+				   path, min, max, number);
 	return (int64) number;
 }
 

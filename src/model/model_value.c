@@ -15,6 +15,8 @@
 #define MODEL_VERSION 1
 #define MODEL_VALID_FLAGS 0
 
+#define RESTORE_HINT "Restore the value from a backup, or make it again from the model's file."
+
 /* What is on disk must not depend on the compiler. */
 StaticAssertDecl(offsetof(MtlModel, magic) == 4, "layout of mtl_model");
 StaticAssertDecl(offsetof(MtlModel, version) == 8, "layout of mtl_model");
@@ -66,7 +68,8 @@ CheckHeader(const MtlModel *header, Size size)
 	if (size < MTL_MODEL_HEADER_SIZE || header->magic != MODEL_MAGIC)
 		ereport(ERROR,
 				(errcode(ERRCODE_DATA_CORRUPTED),
-				 errmsg("stored model is damaged: its header is not that of an mtl_model")));
+				 errmsg("stored model is damaged: its header is not that of an mtl_model"),
+				 errhint(RESTORE_HINT)));
 	if (header->version > MODEL_VERSION || (header->flags & ~MODEL_VALID_FLAGS) != 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
@@ -78,7 +81,8 @@ CheckHeader(const MtlModel *header, Size size)
 		ereport(ERROR,
 				(errcode(ERRCODE_DATA_CORRUPTED),
 				 errmsg("stored model is damaged: its header says " UINT64_FORMAT " bytes, the value has %zu",
-						header->file_size, size - MTL_MODEL_HEADER_SIZE)));
+						header->file_size, size - MTL_MODEL_HEADER_SIZE),
+				 errhint(RESTORE_HINT)));
 }
 
 /*
@@ -98,7 +102,8 @@ ReadSlice(Datum value, Size raw_size, Size size)
 		ereport(ERROR,
 				(errcode(ERRCODE_DATA_CORRUPTED),
 				 errmsg("stored model is damaged: its first %zu bytes were read as %zu bytes",
-						Min(size, raw_size), (Size) VARSIZE(slice))));
+						Min(size, raw_size), (Size) VARSIZE(slice)),
+				 errhint(RESTORE_HINT)));
 	return (const MtlModel *) slice;
 }
 
@@ -143,5 +148,6 @@ MtlModelCheck(const MtlModel *model)
 		ereport(ERROR,
 				(errcode(ERRCODE_DATA_CORRUPTED),
 				 errmsg("stored model is damaged: its digest is %s, its file gives %s",
-						DigestHex(model->digest), DigestHex(digest))));
+						DigestHex(model->digest), DigestHex(digest)),
+				 errhint(RESTORE_HINT)));
 }

@@ -72,7 +72,8 @@ ApplyFormula(const Contract *contract, const RankFormula *formula, const float *
 	if (!isfinite((float4) value))
 		ereport(ERROR,
 				(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
-				 errmsg("rank value %g is outside the range of type real", value)));
+				 errmsg("rank value %g is outside the range of type real", value),
+				 errhint("Use weights nearer to zero.")));
 	return (float4) value;
 }
 
@@ -133,7 +134,8 @@ CheckWeights(Jsonb *weights)
 		if (!isfinite(NumericToDouble(value.val.numeric)))
 			ereport(ERROR,
 					(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
-					 errmsg("a rank weight is outside the range of a double")));
+					 errmsg("a rank weight is outside the range of a double"),
+					 errhint("Give a number nearer to zero.")));
 	}
 }
 

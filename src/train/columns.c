@@ -163,7 +163,8 @@ LabelColumnsCreate(const TrainSpec *spec, int nlosses, const TaskLoss *losses,
 		if (label->column.reader.is_list)
 			ereport(ERROR,
 					(errcode(ERRCODE_DATATYPE_MISMATCH),
-					 errmsg("%s is a list, expected a single value", label->label)));
+					 errmsg("%s is a list, expected a single value", label->label),
+					 errhint("Select one value as the label.")));
 	}
 	if (weight_column)
 	{
@@ -247,14 +248,16 @@ LabelColumnsRead(LabelColumns *columns, TupleTableSlot *row, int64 number, float
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 				 errmsg("weight \"%s\" is NULL in row " INT64_FORMAT " of the %s, expected 0 or more",
-						columns->weight->name, number, columns->what)));
+						columns->weight->name, number, columns->what),
+				 errhint("Select 0 for rows that should not count, as coalesce(weight, 0) does.")));
 	value = TypeReaderValue(&columns->weight->reader, row->tts_values[columns->weight->column]);
 	found = FeatureValueNumber(&value, psprintf("weight \"%s\"", columns->weight->name));
 	if (!(found >= 0 && isfinite((float) found)))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("weight \"%s\" is %s in row " INT64_FORMAT " of the %s, expected 0 or more",
-						columns->weight->name, FeatureValueShow(&value), number, columns->what)));
+						columns->weight->name, FeatureValueShow(&value), number, columns->what),
+				 errhint("Select 0 for rows that should not count.")));
 	*weight = (float) found;
 }
 

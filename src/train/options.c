@@ -6,6 +6,7 @@
 
 #include "compat.h"
 #include "model/json_reader.h"
+#include "model/model_error.h"
 #include "train/options.h"
 
 #define MAX_EPOCHS 100000
@@ -33,7 +34,8 @@ RangeError(const char *path, double found, const char *expected)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			 errmsg("invalid model: \"%s\" is %g, expected %s", path, found, expected)));
+			 errmsg("invalid model: \"%s\" is %g, expected %s", path, found, expected),
+			 errhint(FORMAT_HINT)));
 }
 
 static double
@@ -234,6 +236,8 @@ ReadWeighting(JsonObject *parent, const Contract *contract, const bool *labelled
 	return weighting;
 }
 
+#define CHAIN_HINT "Name the binary tasks, each of which implies the one before it, as the calibrator's \"tasks\"."
+
 /* What tells tasks of the calibrator from others. */
 static void
 CheckChain(const Contract *contract, const CalibratorOptions *calibrator, const char *path)
@@ -243,7 +247,8 @@ CheckChain(const Contract *contract, const CalibratorOptions *calibrator, const 
 	if (calibrator->ntasks < 2)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("invalid model: \"%s\" must have 2 tasks or more, found %d", path, calibrator->ntasks)));
+				 errmsg("invalid model: \"%s\" must have 2 tasks or more, found %d", path, calibrator->ntasks),
+				 errhint(CHAIN_HINT)));
 	for (int i = 0; i < calibrator->ntasks; i++)
 	{
 		const Task *task = &contract->tasks[calibrator->tasks[i]];
@@ -252,12 +257,13 @@ CheckChain(const Contract *contract, const CalibratorOptions *calibrator, const 
 			ereport(ERROR,
 					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 					 errmsg("invalid model: \"%s\" has task \"%s\", whose score is no probability", path, task->name),
-					 errhint("Name the binary tasks, each of which implies the one before it, as the calibrator's \"tasks\".")));
+					 errhint(CHAIN_HINT)));
 		for (int k = 0; k < i; k++)
 			if (calibrator->tasks[k] == calibrator->tasks[i])
 				ereport(ERROR,
 						(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-						 errmsg("invalid model: \"%s\" names task \"%s\" twice", path, task->name)));
+						 errmsg("invalid model: \"%s\" names task \"%s\" twice", path, task->name),
+						 errhint(CHAIN_HINT)));
 	}
 }
 

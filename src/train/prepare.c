@@ -9,6 +9,7 @@
 #include "utils/memutils.h"
 
 #include "compat.h"
+#include "model/model_error.h"
 #include "train/blas.h"
 #include "train/optimizer.h"
 #include "train/prepare.h"
@@ -28,9 +29,6 @@
 /* Bytes of the queries together. */
 #define MAX_QUERIES_SIZE (2 * 1024 * 1024)
 
-/* Blames an argument for what is wrong with a contract. */
-#define MODEL_PREFIX "invalid model: "
-
 /* -------------------------------------------------------------- arguments */
 
 /*
@@ -44,9 +42,11 @@ RethrowFor(MemoryContext caller, const char *argument)
 
 	MemoryContextSwitchTo(caller);
 	error = CopyErrorData();
-	if (error->message && strncmp(error->message, MODEL_PREFIX, strlen(MODEL_PREFIX)) == 0)
+	if (error->message && strncmp(error->message, MODEL_ERROR_PREFIX, strlen(MODEL_ERROR_PREFIX)) == 0)
 	{
-		error->message = psprintf("invalid %s: %s", argument, error->message + strlen(MODEL_PREFIX));
+		error->message = psprintf("invalid %s: %s", argument, error->message + strlen(MODEL_ERROR_PREFIX));
+		if (error->hint && strcmp(error->hint, FORMAT_HINT) == 0)
+			error->hint = psprintf("Correct the %s as docs/training.md says.", argument);
 		if (error->sqlerrcode == ERRCODE_INVALID_BINARY_REPRESENTATION)
 			error->sqlerrcode = ERRCODE_INVALID_PARAMETER_VALUE;
 	}

@@ -85,7 +85,8 @@ ReadTrainingRows(const char *query, const TrainSpec *spec, const TrainOptions *o
 	if (read->nrows == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_NO_DATA),
-				 errmsg("the %s returns no rows", TRAINING_QUERY)));
+				 errmsg("the %s returns no rows", TRAINING_QUERY),
+				 errhint("Run it by itself, and look at its conditions.")));
 	return read;
 }
 
@@ -268,6 +269,7 @@ EncodeValidationRows(const EncodeTarget *target, Size partition_size)
 	if (encoding->number.number == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_NO_DATA),
-				 errmsg("the %s returns no rows", VALIDATION_QUERY)));
+				 errmsg("the %s returns no rows", VALIDATION_QUERY),
+				 errhint("Run it by itself, and look at its conditions.")));
 	LabelCountsCheck(encoding->labels, counts, "validation rows");
 }

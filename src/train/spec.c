@@ -127,7 +127,8 @@ SetOnce(int64 *number, int64 found, JsonObject *object, const char *key, const c
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("invalid model: \"%s\" is " INT64_FORMAT ", but another feature of embedding \"%s\" has " INT64_FORMAT,
-						JsonKeyPath(object, key), found, table, *number)));
+						JsonKeyPath(object, key), found, table, *number),
+				 errhint("Give the same number, or give it once.")));
 	*number = Max(*number, found);
 }
 
