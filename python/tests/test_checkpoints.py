@@ -16,7 +16,7 @@ from unittest import mock
 import numpy as np
 
 from mtl_rank import ModelError, container
-from mtl_rank.checkpoints import CheckpointError, from_mapping, npz_file, pickles, read_checkpoint
+from mtl_rank.checkpoints import Checkpoint, CheckpointError, from_mapping, npz_file, pickles, read_checkpoint
 from pickle_bytes import (
     BUILD, EMPTY_TUPLE, MARK, NONE, PERSISTENT, PROTOCOL, REDUCE, TRUE, archive, call, get, integer, items, mapping,
     name, put, stack_name, storage, tensor, text, whole,
@@ -657,6 +657,49 @@ class Formats(Case):
 
 
 # ---------------------------------------------------------------- mutations
+
+
+class Counted(str):
+    """A name that counts how often any is looked at."""
+
+    looks = 0
+
+    def __lt__(self, other):
+        Counted.looks += 1
+        return str.__lt__(self, other)
+
+    def startswith(self, *arguments):
+        Counted.looks += 1
+        return str.startswith(self, *arguments)
+
+
+class Names(unittest.TestCase):
+    NAMES = ["a.0.x", "a.1.x", "a.10.x", "a.1", "a.b.x", "a.1234567.x", "b", "a.7x", "aa.3.x"]
+
+    def setUp(self):
+        self.checkpoint = from_mapping({name: WEIGHT for name in self.NAMES})
+
+    def test_under(self):
+        for prefix in ("", "a", "a.", "a.1", "a.1.", "b", "b.", "c", "a.b.x", "a.b.x."):
+            expected = sorted(name for name in self.NAMES if name.startswith(prefix))
+            self.assertEqual(self.checkpoint.under(prefix), expected)
+            self.assertEqual(self.checkpoint.has_prefix(prefix), bool(expected))
+
+    def test_numbers(self):
+        self.assertEqual((self.checkpoint.numbers("a."), self.checkpoint.count("a.")), ((0, 1, 10), 11))
+        self.assertEqual((self.checkpoint.numbers("aa."), self.checkpoint.count("aa.")), ((3,), 4))
+        self.assertEqual((self.checkpoint.numbers("b"), self.checkpoint.count("b.")), ((), 0))
+
+    def test_few_names_are_looked_at(self):
+        checkpoint = Checkpoint({Counted(f"experts.{e}.mlp.{l}.weight"): WEIGHT for e in range(10_000) for l in range(10)}, "many")
+        self.assertTrue(checkpoint.has_prefix("experts."))
+        Counted.looks = 0
+        for e in range(10_000):
+            self.assertEqual(checkpoint.count(f"experts.{e}.mlp."), 10)
+            self.assertEqual(checkpoint.numbers(f"experts.{e}.mlp."), tuple(range(10)))
+            self.assertFalse(checkpoint.has_prefix(f"experts.{e}.gate."))
+        # of 100,000 names, a search looks at 17, and what it finds and the next one at 11
+        self.assertLessEqual(Counted.looks, 10_000 * (2 * 18 + 11 + 1))
 
 
 class limited_memory:

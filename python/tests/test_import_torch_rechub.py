@@ -124,6 +124,17 @@ class TorchRechubTest(ImportCase):
         checkpoint.tensors["cgc_layers.999999.x"] = np.ones((1, 1), "f4")
         self.assert_refused(checkpoint, config, '"cgc_layers." has 1000000 levels, expected 1 to 64')
 
+    def test_as_many_names_as_there_may_be(self):
+        """Each expert asks for its layers: if all names were looked at for each, this would take minutes."""
+        checkpoint, config, _ = case("ple")
+        first = "cgc_layers.0.experts_specific.0."
+        for name in checkpoint.under(first):
+            for level in range(15):
+                for expert in range(824):
+                    checkpoint.tensors[f"cgc_layers.{level}.experts_specific.{expert}.{name[len(first):]}"] = checkpoint.tensors[name]
+        self.assertGreater(len(checkpoint), 98_000)
+        self.assert_refused(checkpoint, config, 'tensor "cgc_layers.1.gate_shared.mlp.0.weight" is missing')
+
     def test_wrong_family(self):
         checkpoint, config, _ = load_case("deepctr_torch_mmoe")
         self.assert_refused(checkpoint, config, "not a model of torch-rechub 0.8.0; it looks like one of DeepCTR-Torch 0.2.9",

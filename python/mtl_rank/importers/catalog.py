@@ -54,6 +54,8 @@ def recognise(checkpoint: Checkpoint) -> Library:
 
 def import_checkpoint(checkpoint: Checkpoint, config: Mapping[str, Any], library: Optional[str] = None) -> "Imported":
     """A model from a checkpoint that was read already, and what the import did."""
+    # Names are looked up in an index, and the caller may have changed them since his was made.
+    checkpoint = Checkpoint(checkpoint.tensors, checkpoint.source, checkpoint.attributes)
     name = library or (config.get("library") if isinstance(config, Mapping) else None)
     if name is None:
         chosen = recognise(checkpoint)

@@ -151,9 +151,9 @@ class _Network:
 
     def check_rest(self, features: Features) -> None:
         """Layers without weights change scores too."""
+        inputs = set(features.inputs)
         for base, expected in self._counts(features).items():
-            found = self.layers.named_by_keras(base)
-            found = [name for name in found if name not in features.inputs]
+            found = [name for name in self.layers.named_by_keras(base) if name not in inputs]
             if len(found) != expected:
                 raise ModelError(f"{self.layers.source}: the model has {len(found)} layers of the kind {base}, the configuration "
                                  f"makes {expected}; {_HINTS[base]}")

@@ -45,7 +45,7 @@ def _dnn(layer: str, weights: Dict[str, str]) -> Dict[str, str]:
             parts.setdefault(parent, {})[leaf] = path
     depth = len({name.split("/")[-2] for name in names.values()})
 
-    dices = [parent for parent, leaves in parts.items() if set(leaves) == {"dice_alpha"}]
+    dices = {parent: leaves for parent, leaves in parts.items() if set(leaves) == {"dice_alpha"}}
     norms: List[Tuple[str, str, Dict[str, str]]] = []
     for parent, leaves in parts.items():
         if set(leaves) == _NORM:
@@ -54,7 +54,7 @@ def _dnn(layer: str, weights: Dict[str, str]) -> Dict[str, str]:
             norms.append(("dice", parent, leaves))
     for kind in ("norm", "dice"):
         _number(layer, depth, kind, [leaves for found, _, leaves in norms if found == kind], names)
-    _number(layer, depth, "alpha of dice", [parts[parent] for parent in dices], names)
+    _number(layer, depth, "alpha of dice", list(dices.values()), names)
     _number(layer, depth, "alpha of prelu", [leaves for leaves in parts.values() if set(leaves) == {"alpha"}], names)
     return names
 

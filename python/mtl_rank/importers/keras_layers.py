@@ -16,6 +16,9 @@ from .configuration import Json
 
 Node = Tuple[str, int]       # a layer's name and which of its calls
 
+_OUTPUT = re.compile(r":\d+$")
+_COUNTED = re.compile(r"(_\d+)?/")
+
 
 class KerasLayers:
     """names: of all layers in the file's order. weights: layer -> path of a weight within it, "kernel" or
@@ -43,8 +46,9 @@ class KerasLayers:
             if name[:end] in self.weights:
                 layer = name[:end]
             end = name.find("/", end + 1)
-        path = re.sub(r":\d+$", "", name[len(layer) + 1:])
-        return layer, re.sub(rf"^{re.escape(layer)}(_\d+)?/", "", path)
+        path = _OUTPUT.sub("", name[len(layer) + 1:])
+        scope = _COUNTED.match(path, len(layer)) if path.startswith(layer) else None
+        return layer, path[scope.end():] if scope else path
 
     def named_by_keras(self, base: str) -> List[str]:
         """Layers that Keras named itself, such as dense or dense_7."""

@@ -132,20 +132,31 @@ def _features(translation: Translation, config: Configuration) -> None:
         if feature["combiner"] not in ("sum", "mean"):
             raise ModelError(f'feature "{feature["name"]}" has the combiner {feature["combiner"]!r}, '
                              f'the library has "sum" and "mean"')
+    bags = _bags(translation.checkpoint)
     for feature in config.of_kind("sparse", "sequence"):
         table = as_string(feature.get("embedding", feature["name"]), "embedding")
         if f"embedding.{table}.weight" not in translation.tensors:
             # embedding_name says how the table is called; without one the feature's name has an addition.
             names = (f"{table}_emb", table) if table == feature["name"] else (table, f"{table}_emb")
-            translation.copy(_table(translation.checkpoint, names), f"embedding.{table}.weight",
+            translation.copy(_table(translation.checkpoint, bags, names), f"embedding.{table}.weight",
                              f'the embedding of feature "{feature["name"]}"')
 
 
-def _table(checkpoint: Checkpoint, names: Tuple[str, str]) -> str:
-    """The whole name of a table; in the middle of it there is a data group, and a part for users' features."""
+_BAG = re.compile(r"embedding_group\.emb_impls\.[^.]+\.ebc(?:_user)?\.embedding_bags\.(.*)\.weight", re.DOTALL)
+
+
+def _bags(checkpoint: Checkpoint) -> Dict[str, List[str]]:
+    """A table -> its whole names; in the middle of them there is a data group, and a part for users' features."""
+    bags: Dict[str, List[str]] = {}
+    for match in filter(None, map(_BAG.fullmatch, checkpoint)):
+        bags.setdefault(match[1], []).append(match[0])
+    return bags
+
+
+def _table(checkpoint: Checkpoint, bags: Dict[str, List[str]], names: Tuple[str, str]) -> str:
+    """The whole name of a table that may be called by either name."""
     for table in names:
-        bag = rf"ebc(_user)?\.embedding_bags\.{re.escape(table)}\.weight"
-        found = checkpoint.matching(rf"embedding_group\.emb_impls\.[^.]+\.{bag}")
+        found = bags.get(table, [])
         if len(found) > 1:
             raise CheckpointError(f"{checkpoint.source}: table \"{table}\" is there as {quoted(found)}")
         if found:

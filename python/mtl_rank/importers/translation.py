@@ -106,7 +106,7 @@ class Translation:
                 self.ignored[name] = why
 
     def ignore_prefix(self, prefix: str, why: str) -> None:
-        self.ignore([name for name in self.checkpoint if name.startswith(prefix)], why)
+        self.ignore(self.checkpoint.under(prefix), why)
 
     # ------------------------------------------------------------ layers
 
