@@ -40,6 +40,7 @@ typedef struct LinearPlan
 {
 	const LayerEntry *first;
 	int			units;
+	int64		full_units;		/* those of each layer in full strips */
 	CompiledLinear *linear;		/* once it is known how wide it is */
 	struct LinearPlan *next;	/* of all plans */
 } LinearPlan;
@@ -156,36 +157,38 @@ PlanLayer(HTAB *plans, LayerEntry *entry, LinearPlan **all)
 	entry->plan = plan;
 	entry->column = plan->units;
 	plan->units += entry->op->width;
+	plan->full_units += TYPEALIGN(MTL_STRIP, entry->op->width);
 }
 
 /*
- * Whether the layers of a plan read x and nothing else, in float32.  In bf16 and int8
- * they take x as it is: inputs are rounded together, all of a row.
+ * Whether the layers of a plan read x and nothing else.
  */
 static bool
 TakesSums(const Program *program, const LinearPlan *plan)
 {
-	return plan->first->ninputs == 1 && plan->first->inputs[0] == program->input &&
-		plan->first->op->precision == PRECISION_FLOAT32;
+	return plan->first->ninputs == 1 && plan->first->inputs[0] == program->input;
 }
 
 /*
- * Decides how the layers that read x alone take their sums.
+ * Decides how the layers that read x alone take their sums: all in the same order, which
+ * is that of the model's precision where some have it.
  */
 static void
 PlanSums(Program *program, const LinearPlan *plans)
 {
 	int64		units = 0;
 	int64		weights = 0;
+	Precision	precision = PRECISION_FLOAT32;
 
 	for (const LinearPlan *plan = plans; plan; plan = plan->next)
 		if (TakesSums(program, plan))
 		{
-			units += TYPEALIGN(MTL_STRIP, plan->units);
-			weights += sizeof(float) * plan->units * plan->first->weight->dims[1];
+			units += plan->full_units;
+			weights += plan->units * plan->first->weight->dims[1];
+			precision = Max(precision, plan->first->op->precision);
 		}
 	if (units > 0)
-		CompileSums(program, units, weights);
+		CompileSums(program, units, weights, precision);
 }
 
 static CompiledLayer *
@@ -196,7 +199,7 @@ CompilePlanned(Program *program, const LayerEntry *entry)
 
 	if (plan->linear == NULL && TakesSums(program, plan))
 		plan->linear = CreateLinear(program, sums->ninputs, plan->units,
-									LayerEndsInRelu(entry->op), sums, PRECISION_FLOAT32);
+									LayerEndsInRelu(entry->op), sums, entry->op->precision);
 	else if (plan->linear == NULL)
 		plan->linear = CreateLinear(program, entry->weight->dims[1], plan->units,
 									LayerEndsInRelu(entry->op), NULL, entry->op->precision);

@@ -85,14 +85,14 @@ Accumulate(StripSums *sums, Input input, const StripWeights *weights)
 
 KERNEL_PART void
 FinishSums(const StripSums *sums, const CompactRows *x, int row,
-		   const CompactWeights *weights, int strip, Vector *y)
+		   const CompactWeights *weights, int strip, const float *start, Vector *y)
 {
 	for (int v = 0; v < VECTORS; v++)
 	{
 		int			unit = strip * MTL_STRIP + v * (MTL_STRIP / VECTORS);
 
 		y[v] = VectorMultiplyAdd(sums->half[v], VectorLoad(weights->scales + unit),
-								 VectorLoad(weights->bias + unit));
+								 VectorLoad(start + v * (MTL_STRIP / VECTORS)));
 	}
 }
 

@@ -81,10 +81,10 @@ Accumulate(StripSums *sums, Input input, const StripWeights *weights)
 
 KERNEL_PART void
 FinishSums(const StripSums *sums, const CompactRows *x, int row,
-		   const CompactWeights *weights, int strip, Vector *y)
+		   const CompactWeights *weights, int strip, const float *start, Vector *y)
 {
 	*y = VectorMultiplyAdd(*sums, VectorLoad(weights->scales + strip * MTL_STRIP),
-						   VectorLoad(weights->bias + strip * MTL_STRIP));
+						   VectorLoad(start));
 }
 
 #include "engine/kernel_compact_avx512.h"

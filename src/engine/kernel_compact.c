@@ -57,10 +57,11 @@ Bf16InstructionIsExact(void)
 	uint32		groups[TRIAL_GROUPS * MTL_STRIP];
 	float		ones[MTL_STRIP];
 	float		zeros[MTL_STRIP] = {0};
+	Vectors		start = {zeros, 0};
 	float		ours[MTL_STRIP];
 	float		theirs[MTL_STRIP];
 	CompactRows x = {inputs, TRIAL_GROUPS, NULL, NULL};
-	CompactWeights weights = {groups, ones, zeros, NULL};
+	CompactWeights weights = {groups, ones, NULL};
 
 	for (int u = 0; u < MTL_STRIP; u++)
 		ones[u] = 1;
@@ -70,8 +71,8 @@ Bf16InstructionIsExact(void)
 			inputs[g] = RandomGroup(&state);
 		for (int i = 0; i < TRIAL_GROUPS * MTL_STRIP; i++)
 			groups[i] = RandomGroup(&state);
-		mtl_avx2_bf16_kernels.linear(1, TRIAL_GROUPS, &x, 1, &weights, false, ours, MTL_STRIP);
-		mtl_avx512_bf16_kernels.linear(1, TRIAL_GROUPS, &x, 1, &weights, false, theirs, MTL_STRIP);
+		mtl_avx2_bf16_kernels.linear(1, TRIAL_GROUPS, &x, 1, &weights, start, false, ours, MTL_STRIP);
+		mtl_avx512_bf16_kernels.linear(1, TRIAL_GROUPS, &x, 1, &weights, start, false, theirs, MTL_STRIP);
 		if (memcmp(ours, theirs, sizeof(ours)) != 0)
 			return false;
 	}

@@ -51,7 +51,6 @@ typedef struct CompactWeights
 {
 	const uint32 *groups;
 	const float *scales;
-	const float *bias;
 	const int32 *sums;			/* int8: of the weights of each unit */
 } CompactWeights;
 
@@ -59,15 +58,15 @@ typedef struct CompactWeights
 typedef void (*CompactFunction) (int nrows, int n, Vectors x, const CompactRows *rows);
 
 /*
- * y[r, u] = bias[u] + s * scale[u] by one fused multiply-add, where s is
+ * y[r, u] = start[r, u] + s * scale[u] by one fused multiply-add, where s is
  *	bf16: sum_k x[r, k] * weight[k, u]
  *	int8: sum_k (q[r, k] - zero[r]) * weight[k, u], as float32, with scale[u] * the row's
  * then, with relu, 0 where that is not positive.  Says whether all numbers are finite
- * before that.
+ * before that.  start may be y, or have the stride 0.
  */
 typedef bool (*CompactLinearFunction) (int nrows, int ngroups, const CompactRows *x,
-									   int nstrips, const CompactWeights *weights, bool relu,
-									   float *y, Size y_stride);
+									   int nstrips, const CompactWeights *weights, Vectors start,
+									   bool relu, float *y, Size y_stride);
 
 typedef struct CompactKernels
 {

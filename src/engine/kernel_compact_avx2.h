@@ -15,15 +15,16 @@ static const TileFunction tiles[MAX_ROWS + 1] = {NULL, Tile_1_1, Tile_2_1, Tile_
 
 static bool
 Linear(int nrows, int ngroups, const CompactRows *x, int nstrips, const CompactWeights *weights,
-	   bool relu, float *y, Size y_stride)
+	   Vectors start, bool relu, float *y, Size y_stride)
 {
 	CompactWeights rest = *weights;
 	bool		finite = true;
 
 	for (int strip = 0; strip < nstrips; strip++)
 	{
-		finite &= LinearStrips(tiles, 3, nrows, ngroups, x, &rest, relu, y, y_stride);
+		finite &= LinearStrips(tiles, 3, nrows, ngroups, x, &rest, start, relu, y, y_stride);
 		rest = LaterStrips(&rest, 1, ngroups);
+		start.numbers += MTL_STRIP;
 		y += MTL_STRIP;
 	}
 	return finite;

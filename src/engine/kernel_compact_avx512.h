@@ -11,7 +11,7 @@
 
 static bool
 Linear(int nrows, int ngroups, const CompactRows *x, int nstrips, const CompactWeights *weights,
-	   bool relu, float *y, Size y_stride)
+	   Vectors start, bool relu, float *y, Size y_stride)
 {
 	CompactWeights rest = *weights;
 	bool		finite = true;
@@ -22,9 +22,10 @@ Linear(int nrows, int ngroups, const CompactRows *x, int nstrips, const CompactW
 		int			strips = nstrips == 5 ? 3 : Min(nstrips, MAX_STRIPS);
 
 		finite &= LinearStrips(tiles[strips], max_rows[strips], nrows, ngroups, x,
-							   &rest, relu, y, y_stride);
+							   &rest, start, relu, y, y_stride);
 		rest = LaterStrips(&rest, strips, ngroups);
 		nstrips -= strips;
+		start.numbers += strips * MTL_STRIP;
 		y += strips * MTL_STRIP;
 	}
 	return finite;

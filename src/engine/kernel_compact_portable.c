@@ -13,16 +13,17 @@
 #include "engine/kernel_compact_loops.h"
 
 /*
- * Adds the bias, and says whether all numbers are finite: zero times another is NaN.
+ * Adds the sums to start, and says whether all numbers are finite: zero times another is
+ * NaN.
  */
 static bool
-FinishStrip(const float *sums, const float *scales, const float *bias, bool relu, float *y)
+FinishStrip(const float *sums, const float *scales, const float *start, bool relu, float *y)
 {
 	bool		finite = true;
 
 	for (int u = 0; u < MTL_STRIP; u++)
 	{
-		float		number = MultiplyAdd(sums[u], scales[u], bias[u]);
+		float		number = MultiplyAdd(sums[u], scales[u], start[u]);
 
 		finite &= number * 0.0f == 0.0f;
 		y[u] = relu && !(number > 0) ? 0 : number;
@@ -49,7 +50,7 @@ SumsBf16(int ngroups, const uint32 *x, const uint32 *weights, float *sums)
 
 static bool
 LinearBf16(int nrows, int ngroups, const CompactRows *x, int nstrips, const CompactWeights *weights,
-		   bool relu, float *y, Size y_stride)
+		   Vectors start, bool relu, float *y, Size y_stride)
 {
 	bool		finite = true;
 
@@ -61,7 +62,8 @@ LinearBf16(int nrows, int ngroups, const CompactRows *x, int nstrips, const Comp
 
 			SumsBf16(ngroups, x->groups + r * x->stride,
 					 weights->groups + (Size) s * ngroups * MTL_STRIP, sums);
-			finite &= FinishStrip(sums, weights->scales + unit, weights->bias + unit, relu,
+			finite &= FinishStrip(sums, weights->scales + unit,
+								  start.numbers + r * start.stride + unit, relu,
 								  y + r * y_stride + unit);
 		}
 	return finite;
@@ -84,7 +86,7 @@ SumsInt8(int ngroups, const uint8 *x, const int8 *weights, int32 *sums)
 
 static bool
 LinearInt8(int nrows, int ngroups, const CompactRows *x, int nstrips, const CompactWeights *weights,
-		   bool relu, float *y, Size y_stride)
+		   Vectors start, bool relu, float *y, Size y_stride)
 {
 	bool		finite = true;
 
@@ -103,7 +105,7 @@ LinearInt8(int nrows, int ngroups, const CompactRows *x, int nstrips, const Comp
 				numbers[u] = sums[u] - x->zeros[r] * weights->sums[unit + u];
 				scales[u] = x->scales[r] * weights->scales[unit + u];
 			}
-			finite &= FinishStrip(numbers, scales, weights->bias + unit, relu,
+			finite &= FinishStrip(numbers, scales, start.numbers + r * start.stride + unit, relu,
 								  y + r * y_stride + unit);
 		}
 	return finite;

@@ -11,9 +11,10 @@
  *	Input LoadInput(uint32 group)
  *	void Accumulate(StripSums *sums, Input input, const StripWeights *weights)
  *	void FinishSums(const StripSums *sums, const CompactRows *x, int row,
- *					const CompactWeights *weights, int strip, Vector *y)
+ *					const CompactWeights *weights, int strip, const float *start, Vector *y)
  *
- * of which the last makes the numbers of kernel_compact.h, before relu.
+ * of which the last makes the numbers of kernel_compact.h for one strip of one row, before
+ * relu.
  */
 #ifndef MTL_RANK_KERNEL_COMPACT_TILES_H
 #define MTL_RANK_KERNEL_COMPACT_TILES_H
@@ -26,12 +27,13 @@
 #define MAX_STRIPS	4
 
 typedef bool (*TileFunction) (int row, int ngroups, const CompactRows *x,
-							  const CompactWeights *weights, bool relu, float *y, Size y_stride);
+							  const CompactWeights *weights, Vectors start, bool relu,
+							  float *y, Size y_stride);
 
 /* nrows and nstrips are constants where this is inlined. */
 KERNEL_TARGET static pg_attribute_always_inline bool
 Tile(const int nrows, const int nstrips, int row, int ngroups, const CompactRows *x,
-	 const CompactWeights *weights, bool relu, float *y, Size y_stride)
+	 const CompactWeights *weights, Vectors start, bool relu, float *y, Size y_stride)
 {
 	const Size	strip_size = (Size) ngroups * MTL_STRIP;
 	const Size	stride = x->stride;
@@ -76,7 +78,8 @@ Tile(const int nrows, const int nstrips, int row, int ngroups, const CompactRows
 		{
 			Vector		numbers[VECTORS];
 
-			FinishSums(&sums[r][s], &rows, row + r, &units, s, numbers);
+			FinishSums(&sums[r][s], &rows, row + r, &units, s,
+					   start.numbers + r * start.stride + s * MTL_STRIP, numbers);
 			UNROLL
 			for (int v = 0; v < VECTORS; v++)
 			{
@@ -95,9 +98,10 @@ Tile(const int nrows, const int nstrips, int row, int ngroups, const CompactRows
 #define DEFINE_TILE(nrows, nstrips) \
 KERNEL_TARGET static pg_noinline bool \
 Tile_##nrows##_##nstrips(int row, int ngroups, const CompactRows *x, \
-						 const CompactWeights *weights, bool relu, float *y, Size y_stride) \
+						 const CompactWeights *weights, Vectors start, bool relu, \
+						 float *y, Size y_stride) \
 { \
-	return Tile(nrows, nstrips, row, ngroups, x, weights, relu, y, y_stride); \
+	return Tile(nrows, nstrips, row, ngroups, x, weights, start, relu, y, y_stride); \
 }
 
 /* The weights from a later strip on. */
@@ -108,7 +112,6 @@ LaterStrips(const CompactWeights *weights, int nstrips, int ngroups)
 
 	later.groups += (Size) nstrips * ngroups * MTL_STRIP;
 	later.scales += nstrips * MTL_STRIP;
-	later.bias += nstrips * MTL_STRIP;
 	/* bf16 has none */
 	if (later.sums)
 		later.sums += nstrips * MTL_STRIP;
@@ -121,7 +124,7 @@ LaterStrips(const CompactWeights *weights, int nstrips, int ngroups)
  */
 static bool
 LinearStrips(const TileFunction *tiles, int max_rows, int nrows, int ngroups, const CompactRows *x,
-			 const CompactWeights *weights, bool relu, float *y, Size y_stride)
+			 const CompactWeights *weights, Vectors start, bool relu, float *y, Size y_stride)
 {
 	bool		finite = true;
 	int			row = 0;
@@ -130,8 +133,9 @@ LinearStrips(const TileFunction *tiles, int max_rows, int nrows, int ngroups, co
 	{
 		int			rows = (nrows - row + left - 1) / left;
 
-		finite &= tiles[rows] (row, ngroups, x, weights, relu, y, y_stride);
+		finite &= tiles[rows] (row, ngroups, x, weights, start, relu, y, y_stride);
 		row += rows;
+		start.numbers += rows * start.stride;
 		y += rows * y_stride;
 	}
 	return finite;

@@ -79,7 +79,7 @@ AddNeighbours(__m256i first, __m256i second)
 
 KERNEL_PART void
 FinishSums(const StripSums *sums, const CompactRows *x, int row,
-		   const CompactWeights *weights, int strip, Vector *y)
+		   const CompactWeights *weights, int strip, const float *start, Vector *y)
 {
 	__m256i		zero = _mm256_set1_epi32(x->zeros[row]);
 	Vector		row_scale = VectorFill(x->scales[row]);
@@ -92,7 +92,7 @@ FinishSums(const StripSums *sums, const CompactRows *x, int row,
 		Vector		sum = _mm256_cvtepi32_ps(_mm256_sub_epi32(whole, _mm256_mullo_epi32(zero, unit_sums)));
 		Vector		scale = VectorMultiply(row_scale, VectorLoad(weights->scales + unit));
 
-		y[v] = VectorMultiplyAdd(sum, scale, VectorLoad(weights->bias + unit));
+		y[v] = VectorMultiplyAdd(sum, scale, VectorLoad(start + v * (MTL_STRIP / VECTORS)));
 	}
 }
 

@@ -139,7 +139,7 @@ Accumulate(StripSums *sums, Input input, const StripWeights *weights)
 
 KERNEL_PART void
 FinishSums(const StripSums *sums, const CompactRows *x, int row,
-		   const CompactWeights *weights, int strip, Vector *y)
+		   const CompactWeights *weights, int strip, const float *start, Vector *y)
 {
 	__m512i		zeros = _mm512_mullo_epi32(_mm512_set1_epi32(x->zeros[row]),
 										   _mm512_loadu_si512(weights->sums + strip * MTL_STRIP));
@@ -147,7 +147,7 @@ FinishSums(const StripSums *sums, const CompactRows *x, int row,
 	Vector		scale = VectorMultiply(VectorFill(x->scales[row]),
 									   VectorLoad(weights->scales + strip * MTL_STRIP));
 
-	*y = VectorMultiplyAdd(sum, scale, VectorLoad(weights->bias + strip * MTL_STRIP));
+	*y = VectorMultiplyAdd(sum, scale, VectorLoad(start));
 }
 
 #include "engine/kernel_compact_avx512.h"

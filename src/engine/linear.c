@@ -27,7 +27,7 @@ LinearStrips(const CompiledLinear *linear)
 bool
 LinearHasRest(const CompiledLinear *linear)
 {
-	return linear->units % MTL_STRIP != 0;
+	return linear->precision == PRECISION_FLOAT32 && linear->units % MTL_STRIP != 0;
 }
 
 CompiledLinear *
@@ -41,16 +41,14 @@ CreateLinear(Program *program, int ninputs, int units, bool relu, CompiledSums *
 	linear->units = units;
 	linear->relu = relu;
 	linear->precision = precision;
-	if (precision != PRECISION_FLOAT32)
-	{
+	linear->sums = sums;
+	if (precision == PRECISION_FLOAT32)
+		linear->weight = BulkAlloc(program->bulk, sizeof(float) * units * ninputs);
+	else
 		CreateCompactWeights(program, linear);
-		return linear;
-	}
-	linear->weight = BulkAlloc(program->bulk, sizeof(float) * units * ninputs);
 	linear->bias = BulkAlloc(program->bulk, sizeof(float) * padded);
 	if (BulkWantsContent(program->bulk))
 		memset(linear->bias, 0, sizeof(float) * padded);
-	linear->sums = sums;
 	if (sums)
 		CreateFolded(program, linear);
 	return linear;
@@ -170,7 +168,7 @@ RunLinear(const Run *run, const CompiledLinear *linear, int nruns, const StripRu
 	const float *first = y;
 
 	if (linear->precision != PRECISION_FLOAT32)
-		return RunCompactLinear(run, linear, nruns, runs, narrow, relu, x, y, y_stride);
+		return RunCompactLinear(run, linear, nruns, runs, relu, x, begin, end, start, y, y_stride);
 	x.numbers += begin;
 	for (int i = 0; i < nruns; i++)
 		for (int strip = runs[i].begin; strip < runs[i].end; strip += step)

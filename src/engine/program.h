@@ -40,6 +40,18 @@ typedef struct CompiledActivation
 	double	   *scale;			/* its 1 / sqrt(running_var + epsilon) */
 } CompiledActivation;
 
+/* Layers that read x alone take it in this many parts; see CompiledSums. */
+#define SUMS_PARTS 2
+
+/* Weights of bf16 or int8, of inputs whose numbers are rounded together. */
+typedef struct CompactPart
+{
+	int			first;			/* of the map's inputs */
+	int			ninputs;
+	uint32	   *groups;			/* see kernel_compact.h */
+	int32	   *unit_sums;		/* int8 */
+} CompactPart;
+
 /*
  * A linear map, with relu or without.  It may hold the units of several layers, side
  * by side: those that read the same vectors, wherever they are applied.
@@ -53,16 +65,16 @@ typedef struct CompiledLinear
 	int			units;
 	bool		relu;
 	Precision	precision;
-	float	   *weight;			/* strips, then narrow what is left; see kernel.h */
+	float	   *weight;			/* float32: strips, then narrow what is left; see kernel.h */
 	float	   *bias;			/* of full strips, zeros where there is none */
 	struct CompiledSums *sums;	/* NULL: it reads its vectors as they are */
 	float	  **folded;			/* by folded field of sums: (rows, units of full strips) */
 	float	  **fold_weights;	/* during compilation: by folded field, all in strips */
 
-	/* bf16, int8: in place of weight; see kernel_compact.h */
-	uint32	   *groups;
-	float	   *scales;
-	int32	   *unit_sums;
+	/* bf16, int8: in place of weight */
+	int			nparts;
+	CompactPart parts[SUMS_PARTS];
+	float	   *scales;			/* of full strips */
 } CompiledLinear;
 
 typedef struct CompiledLayer
@@ -147,16 +159,18 @@ typedef struct CompiledInput
  * context adds to their sums is a beginning that many rows can share: those that the
  * contract declares as context, and then the others; of each, first the folded ones,
  * whose tables hold the sums themselves (a row of the embedding times its slice of the
- * weights), and then the inputs, which are multiplied.
+ * weights), and then the inputs, which are multiplied.  bf16 and int8 round the inputs of
+ * a part together.
  */
 typedef struct SumsPart
 {
 	int			folded_end;		/* positions in folded */
-	int			inputs_end;		/* columns of the inputs */
+	int			inputs_begin;	/* columns of the inputs */
+	int			inputs_end;
+	int			multiplied;		/* position in order of the first feature with inputs */
+	int			end;			/* after the last feature */
 	Gathering	inputs;
 } SumsPart;
-
-#define SUMS_PARTS 2
 
 /* How far sums have come: so many folded features, and so many inputs, are in them. */
 typedef struct SumsCut
@@ -174,6 +188,7 @@ typedef struct CompiledSums
 	int			ninputs;
 	int		   *columns;		/* of x, by input */
 	bool		same;			/* the inputs are x as it is */
+	bool		compact;		/* there are maps of bf16 or int8 */
 	SumsPart	parts[SUMS_PARTS];
 } CompiledSums;
 
@@ -235,7 +250,7 @@ typedef struct Step
 	int		   *layers;			/* positions */
 	int			nruns;
 	StripRun   *runs;			/* strips that hold a unit of these layers */
-	bool		narrow;			/* so does the narrow rest */
+	bool		narrow;			/* so does the narrow rest, if there is one */
 	Size		stride;			/* of their vectors */
 	Size		share;			/* layers with sums: where theirs begin in a context's share */
 } Step;
@@ -318,12 +333,13 @@ FieldRow(const CompiledField *field, const float *table, Size stride, int32 id)
 }
 
 /*
- * sums.c.  CompileSums decides what is folded, for maps with so many units in full
- * strips; weights are the bytes of their layers.  FoldTables fills the tables of a map
+ * sums.c.  CompileSums decides what is folded, for layers with so many units, each layer's
+ * in full strips, and so many weights; precision is that of some of them, float32 where
+ * all are.  SumsAfter says where the sums are after so many features.  FoldTables fills the tables of a map
  * when all its layers are there.  RunInput makes x and the inputs of sums, as far as
  * they are read; RunSums is RunLinear for a map with sums.
  */
-extern void CompileSums(Program *program, int64 units, int64 weights);
+extern void CompileSums(Program *program, int64 units, int64 weights, Precision precision);
 extern SumsCut SumsAfter(const CompiledSums *sums, int nfields);
 extern void CreateFolded(Program *program, CompiledLinear *linear);
 extern void FoldTables(CompiledLinear *linear);
@@ -332,7 +348,8 @@ extern bool RunSums(const Run *run, const CompiledLinear *linear, const Step *st
 					float *y, Size y_stride);
 
 /*
- * linear.c.  A map is made with its sizes and then filled with layers, each of them
+ * linear.c.  LinearHasRest says whether the units that do not fill a strip are narrow.  A
+ * map is made with its sizes and then filled with layers, each of them
  * (units, ninputs) times the scales of its units if there are some; biases may be
  * NULL, and name is for errors.  RunLinear computes some strips, and the narrow rest
  * if asked to, for all rows of the run: the first into y, the others beside it.  It
@@ -353,15 +370,15 @@ extern bool RunLinear(const Run *run, const CompiledLinear *linear, int nruns, c
 
 /*
  * linear_compact.c.  The same for maps of bf16 and int8, whose units have scales of their
- * own, or weight_scale is NULL.
+ * own, or weight_scale is NULL.  The inputs from begin to end are those of whole parts.
  */
 extern void CreateCompactWeights(Program *program, CompiledLinear *linear);
 extern void FillCompactWeights(CompiledLinear *linear, int column, const Tensor *weight,
 							   const Tensor *weight_scale, const double *scales,
 							   const double *biases, const char *name);
 extern bool RunCompactLinear(const Run *run, const CompiledLinear *linear, int nruns,
-							 const StripRun *runs, bool narrow, bool relu,
-							 Vectors x, float *y, Size y_stride);
+							 const StripRun *runs, bool relu, Vectors x, int begin, int end,
+							 const Vectors *start, float *y, Size y_stride);
 
 /* fusion.c */
 extern void CompileLayers(Program *program, const Graph *graph);

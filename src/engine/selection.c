@@ -194,14 +194,14 @@ SelectStrips(const Program *program, Selection *selection, Step *step)
 			wanted[s] = true;
 	}
 
-	step->runs = palloc(sizeof(StripRun) * (nwhole + 1));
+	step->runs = palloc(sizeof(StripRun) * nstrips);
 	for (int s = 0; s < nstrips; s++)
 	{
 		if (!wanted[s])
 			continue;
 		columns[s] = width;
 		width += MTL_STRIP;
-		if (s == nwhole)
+		if (s == nwhole && LinearHasRest(linear))
 			step->narrow = true;
 		else if (step->nruns > 0 && step->runs[step->nruns - 1].end == s)
 			step->runs[step->nruns - 1].end++;

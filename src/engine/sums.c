@@ -8,7 +8,9 @@
  *
  * An embedding is folded where its table is small: a row times its slice of the weights
  * is computed once, when the model is loaded, by the kernels, so that it is the same
- * bits everywhere; a run adds it.  This depends on the model alone.
+ * bits everywhere; a run adds it.  This depends on the model alone; docs/model-format.md,
+ * "Precision", says how, as scores of models of bf16 and int8 do: folded embeddings are not
+ * rounded.
  */
 #include "postgres.h"
 
@@ -18,16 +20,21 @@
 
 /*
  * What is folded.  A row costs a multiply-add for each number of an embedding, and an
- * addition when it is folded, which waits for memory: in the third-level cache for some
- * six times as long.  So short embeddings are left as they are, and the smallest tables
- * come first, as long as all of them together have their place there; but a context's
- * last, as it is computed for many rows at once.  A model does not grow to more than
- * about twice its size, but for a small one, and loading it takes some
+ * addition when it is folded, which waits for memory: in the third-level cache for as long
+ * as some six multiply-adds of float32.  So short embeddings are left as they are, and the
+ * smallest tables come first, as long as all of them together have their place there: 16 MB;
+ * but a context's last, as it is computed for many rows at once.  A model does not grow to
+ * more than about twice its size, but for a small one, and loading it takes some
  * milliseconds more: so many multiply-adds.
  */
-#define FOLD_MIN_DIM		8
-#define FOLD_MAX_BYTES		(INT64CONST(16) << 20)
-#define FOLD_SMALL_BYTES	(INT64CONST(1) << 20)
+static const int fold_min_dims[] = {
+	[PRECISION_FLOAT32] = 8,
+	[PRECISION_BF16] = 16,
+	[PRECISION_INT8] = 32
+};
+
+#define FOLD_MAX_NUMBERS	(INT64CONST(1) << 22)
+#define FOLD_SMALL_NUMBERS	(INT64CONST(1) << 18)
 #define FOLD_MAX_COST		(INT64CONST(1) << 30)
 
 /* Rows of a table that are folded at once. */
@@ -64,15 +71,15 @@ FoldLimit(const CompiledInput *input, int64 weights)
 	int64		own = weights;
 
 	for (int i = 0; i < input->nfields; i++)
-		own += sizeof(float) * (int64) input->fields[i].rows * input->fields[i].dim;
-	return Min(Max(own, FOLD_SMALL_BYTES), FOLD_MAX_BYTES);
+		own += (int64) input->fields[i].rows * input->fields[i].dim;
+	return Min(Max(own, FOLD_SMALL_NUMBERS), FOLD_MAX_NUMBERS);
 }
 
 static void
-ChooseFolded(CompiledInput *input, int64 units, int64 weights)
+ChooseFolded(CompiledInput *input, int64 units, int64 weights, int min_dim)
 {
 	FoldCandidate *candidates = palloc(sizeof(FoldCandidate) * input->nfields);
-	int64		bytes_left = FoldLimit(input, weights);
+	int64		numbers_left = FoldLimit(input, weights);
 	int64		cost_left = FOLD_MAX_COST;
 	int			n = 0;
 
@@ -80,7 +87,7 @@ ChooseFolded(CompiledInput *input, int64 units, int64 weights)
 	{
 		const CompiledField *field = &input->fields[i];
 
-		if (field->kind == FEATURE_SPARSE && field->dim >= FOLD_MIN_DIM)
+		if (field->kind == FEATURE_SPARSE && field->dim >= min_dim)
 			candidates[n++] = (FoldCandidate) {i, field->context, field->rows};
 	}
 	qsort(candidates, n, sizeof(FoldCandidate), CompareCandidates);
@@ -89,11 +96,11 @@ ChooseFolded(CompiledInput *input, int64 units, int64 weights)
 		CompiledField *field = &input->fields[candidates[i].field];
 		int64		cost = field->rows * units * field->dim;
 		/* the slice of the weights is needed by itself while the model is loaded */
-		int64		bytes = sizeof(float) * units * ((int64) field->rows + field->dim);
+		int64		numbers = units * ((int64) field->rows + field->dim);
 
-		if (bytes > bytes_left || cost > cost_left)
+		if (numbers > numbers_left || cost > cost_left)
 			continue;
-		bytes_left -= bytes;
+		numbers_left -= numbers;
 		cost_left -= cost;
 		field->folded = true;
 	}
@@ -110,9 +117,11 @@ static void
 AddPart(Program *program, CompiledSums *sums, const int *by_place, int part, int *norder)
 {
 	const CompiledInput *input = sums->input;
+	SumsPart   *added = &sums->parts[part];
 	FieldPlace *places = palloc(sizeof(FieldPlace) * input->nfields);
 	int			nplaces = 0;
 
+	added->inputs_begin = sums->ninputs;
 	for (int folded = 1; folded >= 0; folded--)
 		for (int i = 0; i < input->nfields; i++)
 		{
@@ -130,9 +139,11 @@ AddPart(Program *program, CompiledSums *sums, const int *by_place, int part, int
 			for (int k = 0; k < field->x_width; k++)
 				sums->columns[sums->ninputs++] = field->x_offset + k;
 		}
-	CompileGathering(program, input, nplaces, places, &sums->parts[part].inputs);
-	sums->parts[part].folded_end = sums->nfolded;
-	sums->parts[part].inputs_end = sums->ninputs;
+	CompileGathering(program, input, nplaces, places, &added->inputs);
+	added->folded_end = sums->nfolded;
+	added->inputs_end = sums->ninputs;
+	added->multiplied = *norder - nplaces;
+	added->end = *norder;
 	pfree(places);
 }
 
@@ -144,7 +155,7 @@ CompareOffsets(const void *a, const void *b, void *fields)
 }
 
 void
-CompileSums(Program *program, int64 units, int64 weights)
+CompileSums(Program *program, int64 units, int64 weights, Precision precision)
 {
 	CompiledOp *op = &program->ops[program->input];
 	CompiledInput *input = op->u.input;
@@ -152,8 +163,9 @@ CompileSums(Program *program, int64 units, int64 weights)
 	int		   *by_place = palloc(sizeof(int) * input->nfields);
 	int			norder = 0;
 
-	ChooseFolded(input, units, weights);
+	ChooseFolded(input, units, weights, fold_min_dims[precision]);
 	sums->input = input;
+	sums->compact = precision != PRECISION_FLOAT32;
 	sums->order = ProgramAlloc(program, sizeof(int) * input->nfields);
 	sums->folded = ProgramAlloc(program, sizeof(int) * input->nfields);
 	sums->columns = ProgramAlloc(program, sizeof(int) * op->width);
@@ -179,12 +191,13 @@ ProgramContextFields(const Program *program, const bool *context)
 
 	while (sums && n < sums->input->nfields && context[sums->order[n]])
 		n++;
+	/* inputs that are rounded together are not parted */
+	for (int i = 0; sums && sums->compact && i < SUMS_PARTS; i++)
+		if (n > sums->parts[i].multiplied && n < sums->parts[i].end)
+			n = sums->parts[i].multiplied;
 	return n;
 }
 
-/*
- * Where the sums are after so many fields.
- */
 SumsCut
 SumsAfter(const CompiledSums *sums, int nfields)
 {

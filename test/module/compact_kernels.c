@@ -51,7 +51,9 @@ typedef struct Trial
 	float		x[ROWS * MAX_INPUTS];
 	uint32		weights[MAX_UNITS * MAX_INPUTS];
 	float		scales[MAX_UNITS];
-	float		bias[MAX_UNITS];
+	float		start[ROWS * Y_STRIDE];
+	int			start_stride;	/* 0: all rows have the first one's */
+	bool		in_place;		/* start is where the results go */
 	int32		sums[MAX_UNITS];
 } Trial;
 
@@ -129,9 +131,12 @@ MakeTrial(Trial *trial, Precision precision)
 	for (int u = 0; u < MAX_UNITS; u++)
 	{
 		trial->scales[u] = RandomInt(0, 1) ? 1 : RandomNumber(NUMBERS_PLAIN);
-		trial->bias[u] = RandomInt(0, 1) ? 0 : RandomNumber(NUMBERS_PLAIN);
 		trial->sums[u] = 0;
 	}
+	for (int i = 0; i < ROWS * Y_STRIDE; i++)
+		trial->start[i] = RandomInt(0, 1) ? 0 : RandomNumber(NUMBERS_PLAIN);
+	trial->start_stride = RandomInt(0, 1) ? Y_STRIDE : 0;
+	trial->in_place = trial->start_stride > 0 && RandomInt(0, 1);
 	for (int i = 0; i < trial->nstrips * trial->ngroups * MTL_STRIP; i++)
 	{
 		uint32		number = 0;
@@ -160,13 +165,16 @@ RunTrial(const Trial *trial, const CompactKernels *kernels, Outcome *outcome)
 {
 	Vectors		x = {trial->x, trial->ninputs};
 	CompactRows rows = {outcome->groups, trial->ngroups + 1, outcome->scales, outcome->zeros};
-	CompactWeights weights = {trial->weights, trial->scales, trial->bias,
+	CompactWeights weights = {trial->weights, trial->scales,
 	trial->precision == PRECISION_INT8 ? trial->sums : NULL};
+	Vectors		start = {trial->in_place ? outcome->y : trial->start, trial->start_stride};
 
 	memset(outcome, 0x7f, sizeof(Outcome));
+	if (trial->in_place)
+		memcpy(outcome->y, trial->start, sizeof(outcome->y));
 	kernels->compact(trial->nrows, trial->ninputs, x, &rows);
 	outcome->finite = kernels->linear(trial->nrows, trial->ngroups, &rows, trial->nstrips, &weights,
-									  trial->relu, outcome->y, Y_STRIDE);
+									  start, trial->relu, outcome->y, Y_STRIDE);
 	/* then there is an error instead, and NaN has many forms */
 	if (!outcome->finite)
 		memset(outcome->y, 0, sizeof(outcome->y));
