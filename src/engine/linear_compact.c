@@ -134,7 +134,7 @@ FillUnit(const CompiledLinear *linear, const CompactPart *part, int column, cons
 			sum += number;
 		}
 	}
-	if (linear->precision == PRECISION_INT8)
+	if (part->unit_sums)
 		part->unit_sums[column] = sum;
 }
 

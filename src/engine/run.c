@@ -172,6 +172,25 @@ NextBlock(Run *run, int begin, int nrows, const float *floats, const int32 *ids)
 	return begin + run->nrows;
 }
 
+/*
+ * The shares of the contexts of the block that begins at row begin.
+ */
+static void
+TakeShares(Run *run, const ContextShares *contexts, int begin)
+{
+	bool		one = true;
+
+	run->shares = contexts->shares;
+	run->contexts = contexts->of_row ? contexts->of_row + begin : NULL;
+	for (int r = 1; run->contexts && r < run->nrows; r++)
+		one &= run->contexts[r] == run->contexts[0];
+	if (run->contexts && one)
+	{
+		run->shares += run->contexts[0] * run->selection->share_size;
+		run->contexts = NULL;
+	}
+}
+
 void
 ProgramRun(const Program *program, const Selection *selection, int nrows,
 		   const float *floats, const int32 *ids, const ContextShares *contexts,
@@ -182,10 +201,7 @@ ProgramRun(const Program *program, const Selection *selection, int nrows,
 	int			next;
 
 	if (contexts)
-	{
 		run.from = SumsAfter(program->ops[program->input].u.input->sums, contexts->nfields);
-		run.shares = contexts->shares;
-	}
 	for (int i = 0; i < selection->nresults; i++)
 	{
 		results[i] = result;
@@ -194,8 +210,8 @@ ProgramRun(const Program *program, const Selection *selection, int nrows,
 	for (int begin = 0; begin < nrows; begin = next)
 	{
 		next = NextBlock(&run, begin, nrows, floats, ids);
-		if (contexts && contexts->of_row)
-			run.contexts = contexts->of_row + begin;
+		if (contexts)
+			TakeShares(&run, contexts, begin);
 		for (int i = 0; i < selection->nsteps; i++)
 			RunStep(&run, &selection->steps[i]);
 		CopyResults(&run, begin, results);

@@ -29,7 +29,7 @@
  */
 static const int fold_min_dims[] = {
 	[PRECISION_FLOAT32] = 8,
-	[PRECISION_BF16] = 16,
+	[PRECISION_BF16] = 24,
 	[PRECISION_INT8] = 32
 };
 
