@@ -1,6 +1,7 @@
-"""What a set of random models and rows covers, read from the contracts themselves."""
+"""What a set of random models and rows covers, read from the contracts and, where it is about what is computed, from the oracle."""
 
 from oracle_features import get
+from precision import FOLD_NUMBERS
 
 ACTIVATIONS = ["linear", "relu", "leaky_relu", "leaky_relu negative_slope", "prelu scalar", "prelu vector", "sigmoid", "tanh", "silu",
                "gelu", "gelu_tanh", "dice batch scalar", "dice batch vector", "dice row_mean", "dice row_sum"]
@@ -41,7 +42,8 @@ SWITCHES = {
     "tower": ["logit_bias", "no logit_bias", "of a task", "none given"],
     "task": ["binary sigmoid", "binary softmax", "regression", "multiclass num_classes", "multiclass classes", "product",
              "product of three", "product of a product", "product with a regression", "hidden", "hidden factor"],
-    "precision": ["float32", "float32 written", "bf16", "int8", "bf16 batch_norm", "int8 batch_norm", "bf16 table", "int8 table"],
+    "precision": ["float32", "float32 written"] + [p + " " + s for p in ("bf16", "int8") for s in (
+        "layers", "batch_norm", "table", "folded", "folded context", "folded alone", "too large to be folded", "parts", "one part", "context alone")],
     "contract": ["input", "context", "rank sum", "rank product", "no rank", "provenance", "examples"],
     "feature": ["dense", "sparse", "sequence", "shared table", "table of another name", "shared vocabulary"],
     "dense": ["width 1", "width above 1", "columns", "embedding_dim", "embedding_bias", "missing error", "missing number",
@@ -71,9 +73,10 @@ class Coverage:
         return ["%s: %s" % (switch, value) for switch, values in SWITCHES.items() for value in values
                 if "%s: %s" % (switch, value) not in self.seen]
 
-    def add_model(self, contract, tensors):
-        """Notes the switches of a model and returns them."""
+    def add_model(self, contract, tensors, oracle):
+        """Notes the switches of a model, which the oracle has read, and returns them."""
         walk = Walk(contract, tensors)
+        walk.precision(oracle)
         self.seen |= walk.seen
         return sorted(walk.seen)
 
@@ -89,17 +92,33 @@ class Walk:
         self.tasks()
         self.features()
         self.note("contract", "rank " + contract["rank"]["form"] if get(contract, "rank") else "no rank")
-        self.precision(get(contract, "precision", "float32"))
         for key in ("input", "context", "provenance", "examples"):
             self.note("contract", key, get(contract, key))
 
-    def precision(self, precision):
+    def precision(self, oracle):
+        p = oracle.precision
         compact = [n[:-len(".weight")] for n, t in self.tensors.items() if t.dtype.str in ("<u2", "|i1") and not n.startswith("embedding.")]
-        self.note("precision", precision, precision == "float32" or compact)
         self.note("precision", "float32 written", get(self.contract, "precision") == "float32")
-        if precision != "float32":
-            self.note("precision", precision + " batch_norm", any(p + ".norm.running_var" in self.tensors for p in compact))
-            self.note("precision", precision + " table", any(n.startswith("embedding.") for n in self.tensors))
+        if p == "float32":
+            self.note("precision", p)
+            return
+        self.note("precision", p + " layers", compact)
+        self.note("precision", p + " batch_norm", any(c + ".norm.running_var" in self.tensors for c in compact))
+        self.note("precision", p + " table", any(n.startswith("embedding.") for n in self.tensors))
+        if set(compact) & set(oracle.readers):
+            self.parts(p, oracle)
+
+    def parts(self, p, oracle):
+        """Of layers that read x, in bf16 or int8."""
+        context, names = set(get(self.contract, "context", [])), set(oracle.features)
+        wide = {n for n, f in oracle.features.items() if f["kind"] == "sparse" and len(oracle.vectors[n]) >= FOLD_NUMBERS[p]}
+        self.note("precision", p + " folded", oracle.folded - context)
+        self.note("precision", p + " folded context", oracle.folded & context)
+        self.note("precision", p + " folded alone", oracle.folded == names or oracle.folded == context != set())
+        self.note("precision", p + " too large to be folded", wide - oracle.folded)
+        self.note("precision", p + " parts", context - oracle.folded and names - context - oracle.folded)
+        self.note("precision", p + " one part", not context)
+        self.note("precision", p + " context alone", context == names)
 
     def note(self, switch, value, condition=True):
         if condition:

@@ -116,7 +116,7 @@ def main():
                              metadata=d.pick([None, {"format": "pt"}, {"é": "ü"}]))
             entry = {"number": number, "file": name, "seed": options.seed, "architecture": contract["architecture"]["type"],
                      "variant": variant, "precision": model.precision, "outputs": model.outputs, "kinds": kinds, "rank": contract.get("rank"),
-                     "examples": "examples" in contract, "switches": coverage.add_model(contract, tensors)}
+                     "examples": "examples" in contract, "switches": coverage.add_model(contract, tensors, model)}
             models_file.write(json.dumps(entry) + "\n")
             for row, events in rows:
                 coverage.add_row(events)

@@ -33,6 +33,10 @@ class Model(Features):
         self.tasks = contract["tasks"]
         self.precision = get(contract, "precision", "float32")
         self.near_tie = False       # a rounding in a layer could have gone the other way; the reader sets it back
+        self.x = None               # of the row that is computed, and the vectors that it consists of, by feature
+        self.vectors = None
+        self.readers = {}           # layers that read x itself: prefix -> units
+        self.folded = None          # names of features; None before all readers are known
         # Everywhere in the architectures "task" means any task but a product.
         self.network_tasks = [t["name"] for t in self.tasks if t["type"] != "product"]
 
@@ -104,19 +108,42 @@ class Model(Features):
             return self.activate(prefix, activation, self.normalize(prefix, normalization, y))
         return self.normalize(prefix, normalization, self.activate(prefix, activation, y))
 
-    def compact_layer(self, prefix, units, x, bias, normalization, activation):
-        """A layer of bf16 or int8. Its sums get one scale and one bias, which a batch norm before the activation is part of."""
-        shape = (units, len(x))
-        self.tensor(prefix + ".weight", shape)
-        weights = self.tensors[prefix + ".weight"]
+    def rounded_product(self, weights, scale, x, y):
+        """y and the product of inputs that are rounded together, of which the sums get one scale for each unit."""
         x = x.astype("f4")
-        scale, shift = np.ones(units, REAL), np.zeros(units, REAL)
         if self.precision == "bf16":
             self.near_tie |= precision.bf16_near_tie(x.astype(REAL))
             sums, row_scale = precision.bf16_sums(weights, x), np.float32(1)
         else:
             self.near_tie |= precision.int8_near_tie(x.astype(REAL))
             sums, row_scale = precision.int8_sums(weights, x)
+        return (sums.astype(REAL) * (scale * row_scale) + y.astype("f4")).astype("f4").astype(REAL)
+
+    def product_in_parts(self, weights, scale, y):
+        """The same for a layer that reads x: the context's features and then the others, of each those that are folded first."""
+        context = get(self.contract, "context", [])
+        names = self.input_names()
+        ends = np.cumsum([len(self.vectors[n]) for n in names])
+        columns = {n: np.arange(end - len(self.vectors[n]), end) for n, end in zip(names, ends)}
+        factors = (weights if self.precision == "int8" else precision.bf16_values(weights)) * scale[:, None].astype(REAL)
+        factors = factors.astype("f4").astype(REAL)
+        for of_context in (True, False):
+            part = [n for n in names if (n in context) == of_context]
+            for n in part:
+                if n in self.folded:
+                    y = y + factors[:, columns[n]] @ self.vectors[n]
+            rest = [n for n in part if n not in self.folded]
+            if rest:
+                at = np.concatenate([columns[n] for n in rest])
+                y = self.rounded_product(weights[:, at], scale, self.x[at], y)
+        return y
+
+    def compact_layer(self, prefix, units, x, bias, normalization, activation):
+        """A layer of bf16 or int8. Its sums get one scale and one bias, which a batch norm before the activation is part of."""
+        self.tensor(prefix + ".weight", (units, len(x)))
+        weights = self.tensors[prefix + ".weight"]
+        scale, shift = np.ones(units, REAL), np.zeros(units, REAL)
+        if self.precision == "int8":
             scale = self.tensor(prefix + ".weight_scale", (units,))
         if bias:
             shift = self.tensor(prefix + ".bias", (units,))
@@ -124,8 +151,11 @@ class Model(Features):
         if before and normalization["type"] == "batch_norm":
             unit = self.normalize(prefix, normalization, np.ones(units, REAL)) - self.normalize(prefix, normalization, np.zeros(units, REAL))
             scale, shift = scale * unit, self.normalize(prefix, normalization, shift)
-        factors = scale.astype("f4") * row_scale
-        y = (sums.astype(REAL) * factors + shift.astype("f4")).astype("f4").astype(REAL)
+        scale, shift = scale.astype("f4"), shift.astype("f4").astype(REAL)
+        if x is self.x:
+            y = self.product_in_parts(weights, scale, shift)
+        else:
+            y = self.rounded_product(weights, scale, x, shift)
         if before and normalization["type"] == "layer_norm":
             y = self.normalize(prefix, normalization, y)
         y = self.activate(prefix, activation, y)
@@ -136,7 +166,17 @@ class Model(Features):
             value[l] if isinstance(value, list) else value
             for value in (get(spec, "activation", "relu"), get(spec, "normalization"), get(spec, "bias", True)))
         layer = self.layer if self.precision == "float32" else self.compact_layer
-        return layer("%s.%d" % (prefix, l), spec["hidden_units"][l], x, bias, normalization, activation)
+        prefix, units = "%s.%d" % (prefix, l), spec["hidden_units"][l]
+        self.note_reader(prefix, units, x)
+        return layer(prefix, units, x, bias, normalization, activation)
+
+    def logit_layer(self, prefix, units, x, *layer):
+        self.note_reader(prefix + ".logit", units, x)
+        return self.layer(prefix + ".logit", units, x, *layer)
+
+    def note_reader(self, prefix, units, x):
+        if x is self.x:
+            self.readers[prefix] = units
 
     def mlp(self, prefix, spec, x):
         for l in range(len(get(spec, "hidden_units", []))):
@@ -145,8 +185,8 @@ class Model(Features):
 
     def mixed(self, prefix, spec, x, experts):
         """The experts mixed with the weights that the gate at a prefix computes from `x`."""
-        logits = self.layer(prefix + ".logit", len(experts), self.mlp(prefix, spec, x), get(spec, "logit_bias", False),
-                            get(spec, "logit_normalization"), get(spec, "logit_activation", "linear"))
+        logits = self.logit_layer(prefix, len(experts), self.mlp(prefix, spec, x), get(spec, "logit_bias", False),
+                                  get(spec, "logit_normalization"), get(spec, "logit_activation", "linear"))
         weights = softmax(logits / get(spec, "temperature", 1))
         return sum(weight * expert for weight, expert in zip(weights, experts))
 
@@ -158,7 +198,7 @@ class Model(Features):
         elif task["type"] == "binary" and get(task, "head", "sigmoid") == "softmax":
             units = 2
         prefix = "task.%s.tower" % task["name"]
-        return self.layer(prefix + ".logit", units, self.mlp(prefix, spec, x), get(spec, "logit_bias", True), None, "linear")
+        return self.logit_layer(prefix, units, self.mlp(prefix, spec, x), get(spec, "logit_bias", True), None, "linear")
 
     # ------------------------------------------------------------ architectures: task name -> what its tower reads
 
@@ -187,7 +227,9 @@ class Model(Features):
         result = {}
         for t in self.network_tasks:
             read = [bottoms[t]] + [bottoms[s] for s in get(get(a, "reads", {}), t, [])]
-            if fusion == "concat":
+            if len(read) == 1:
+                result[t] = read[0]
+            elif fusion == "concat":
                 result[t] = np.concatenate(read)
             elif fusion == "sum":
                 result[t] = sum(read)
@@ -347,7 +389,7 @@ class Model(Features):
             relation = get(get(a, "relations", {}), t)
             if relation is not None:
                 read = [result[t]] + [result[s] for s in get(relation, "reads", [])]
-                result[t] = self.mlp("task.%s.relation" % t, relation, np.concatenate(read))
+                result[t] = self.mlp("task.%s.relation" % t, relation, np.concatenate(read) if len(read) > 1 else read[0])
         return result
 
     # ------------------------------------------------------------ tasks
@@ -368,16 +410,32 @@ class Model(Features):
                 names.append(task["name"])
         return names
 
-    def task_scores(self, row):
-        """Task name -> its scores, hidden tasks included."""
+    def representations(self, vectors):
+        """Task name -> what its tower reads."""
         network = {"omoe": self.mixture_of_experts, "mmoe": self.mixture_of_experts,
                    "cgc": self.progressive_extraction, "ple": self.progressive_extraction}
         kind = self.architecture["type"]
-        vectors = self.feature_vectors(row)
         if kind == "stem":
-            read = self.stem(vectors)
-        else:
-            read = (network[kind] if kind in network else getattr(self, kind))(np.concatenate(vectors))
+            return self.stem(vectors)
+        return (network[kind] if kind in network else getattr(self, kind))(self.x)
+
+    def find_folded(self, row):
+        """What is folded depends on all layers that read x: a row is computed to see which do."""
+        near_tie, self.folded = self.near_tie, set()
+        self.task_scores(row)
+        tables = [(n, f["kind"], *self.table(f).shape, n in get(self.contract, "context", []))
+                  for n, f in self.features.items() if f["kind"] != "dense"]
+        self.folded = precision.folded(self.precision, tables, list(self.readers.values()), len(self.x))
+        self.near_tie = near_tie
+
+    def task_scores(self, row):
+        """Task name -> its scores, hidden tasks included."""
+        if self.folded is None and self.precision != "float32":
+            self.find_folded(row)
+        vectors = self.feature_vectors(row)
+        self.vectors = dict(zip(self.input_names(), vectors))
+        self.x = np.concatenate(vectors)
+        read = self.representations(vectors)
 
         scores = {}
         for task in self.tasks:

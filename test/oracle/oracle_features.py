@@ -108,8 +108,11 @@ class Features:
         return bf16_values(t).astype(REAL) if t.dtype == np.dtype("<u2") else t.astype(REAL)
 
     def feature_vectors(self, row):
-        order = get(self.contract, "input", list(self.features))
-        return [self.feature_vector(self.features[name], row) for name in order]
+        return [self.feature_vector(self.features[name], row) for name in self.input_names()]
+
+    def input_names(self):
+        """The features in the order of their vectors in x."""
+        return get(self.contract, "input", list(self.features))
 
     def feature_vector(self, feature, row):
         return {"dense": self.dense, "sparse": self.sparse, "sequence": self.sequence}[feature["kind"]](feature, row)

@@ -10,6 +10,9 @@ LEAST = 2.0 ** -56              # bf16 below it counts as 0
 LEAST_RANGE = 2.0 ** -100       # int8: of a row that is not zeros
 NEAR = 4e-7                     # a share of the vector's largest number
 
+FOLD_NUMBERS = {"bf16": 24, "int8": 32}     # the shortest embeddings that are folded
+STRIP = 16
+
 
 def bf16_bits(numbers):
     """The nearest bf16 of float32 numbers, ties to even: their upper halves as integers."""
@@ -85,3 +88,26 @@ def rounded_to_int8(weights):
     scales = (np.abs(weights).max(axis=1) / np.float32(127)).astype("f4")
     steps = np.rint(weights.astype("f8") / np.where(scales > 0, scales, 1).astype("f8")[:, None])
     return np.clip(np.where(scales[:, None] > 0, steps, 0), -127, 127).astype("i1"), scales
+
+
+def rounded_units(units):
+    """Up to a multiple of a strip."""
+    return -(-units // STRIP) * STRIP
+
+
+def folded(precision, tables, units, inputs):
+    """The names of the features that are folded, for layers of so many units each that read `x`, which has so many numbers.
+    `tables`: (name, kind, rows, numbers, whether it is of the context) of each feature with a table, as declared."""
+    U = sum(rounded_units(u) for u in units)
+    N = sum(units) * inputs + sum(rows * numbers for _, _, rows, numbers, _ in tables)
+    N = min(max(N, 2 ** 18), 2 ** 22)
+    cost = 2 ** 30
+    names = set()
+    # sorted() keeps the declared order of equals
+    for name, kind, rows, numbers, _ in sorted(tables, key=lambda t: (t[4], t[2])):
+        if kind != "sparse" or numbers < FOLD_NUMBERS[precision] or U * (rows + numbers) > N or U * rows * numbers > cost:
+            continue
+        N -= U * (rows + numbers)
+        cost -= U * rows * numbers
+        names.add(name)
+    return names

@@ -162,7 +162,10 @@ def random_lookup(d, plan, table, name):
 
     if table not in plan.tables:
         rows = max(3, offset + (entries or d.integer(3, 40)) + d.pick([0, 1, 3]))
-        plan.tables[table] = (rows, d.pick([1, 2, 3, 4, 8, 8, 11, 16]) * plan.slices)
+        dims = [1, 2, 3, 4, 8, 8, 11, 16, 24, 32]
+        if kind == "index" and plan.slices == 1 and d.chance(0.15):
+            rows, dims = d.integer(1000, 10000), [24, 32]       # too large to be folded, but for narrow layers
+        plan.tables[table] = (rows, d.pick(dims) * plan.slices)
     rows = plan.tables[table][0]
     offset = min(offset, rows - max(entries, 2))     # hashes with mask_zero need two buckets
     if lookup["type"] == "index" and d.chance(0.3):

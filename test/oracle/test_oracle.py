@@ -73,6 +73,64 @@ class PrecisionTest(unittest.TestCase):
             "type": "batch_norm", "epsilon": 0, "scale": False, "center": False}}, 0, np.array([255, 51], "f8"))
         self.assertEqual(list(y), [(153 * 0.5 + 10 - 10) / 2, 127 * 255 * 2 + 0.25])
 
+    def test_folded(self):
+        def names(kind, units, inputs, *tables):
+            return "".join(sorted(precision.folded(kind, tables, units, inputs)))
+
+        def sparse(name, rows, numbers=24, context=False):
+            return name, "sparse", rows, numbers, context
+
+        self.assertEqual(names("bf16", [1], 8, sparse("a", 2, 23), sparse("b", 2, 24), ("c", "sequence", 2, 24, False)), "b")
+        self.assertEqual(names("int8", [1], 8, sparse("a", 2, 31), sparse("b", 2, 32)), "b")
+        # 2^18 numbers are 1024 * (232 + 24); each layer's units are rounded up
+        for units, folded in (([1024], "a"), ([1000, 9], "a"), ([1000, 17], "")):
+            self.assertEqual(names("bf16", units, 8, sparse("a", 232)), folded)
+        self.assertEqual(names("bf16", [1024], 8, sparse("a", 233)), "")
+        # as many as weights and tables have
+        self.assertEqual(names("bf16", [1024], 300, sparse("a", 233)), "a")
+        self.assertEqual(names("bf16", [1024], 8, sparse("a", 233), ("c", "sequence", 10000, 32, False)), "a")
+        # fewer rows first, those of the context last, then as declared; what is too large is passed over
+        self.assertEqual(names("bf16", [1024], 8, sparse("a", 110), sparse("b", 100)), "b")
+        self.assertEqual(names("bf16", [1024], 8, sparse("a", 110), sparse("b", 100, context=True)), "a")
+        self.assertEqual(names("bf16", [1024], 8, sparse("a", 105), sparse("b", 105)), "a")
+        self.assertEqual(names("bf16", [1024], 8, sparse("a", 100), sparse("b", 110), sparse("c", 50, context=True)), "ac")
+        # 2^22 numbers, 2^30 products at most
+        self.assertEqual(names("bf16", [4096], 1024, sparse("a", 1000)), "a")
+        self.assertEqual(names("bf16", [4096], 1024, sparse("a", 1001)), "")
+        self.assertEqual(names("bf16", [1024], 4096, sparse("a", 512, 2048), sparse("b", 513)), "a")
+        self.assertEqual(names("bf16", [1024], 4096, sparse("a", 512, 2049), sparse("b", 513)), "b")
+
+    def test_layer_that_reads_x(self):
+        features = [{"name": n, "kind": "dense"} for n in "abc"]
+        tower = {"hidden_units": [1], "activation": "linear", "bias": False, "logit_bias": False}
+        tensors = {"task.y.tower.0.weight": np.array([[1, 1, 1]], "i1"), "task.y.tower.0.weight_scale": f32(1),
+                   "task.y.tower.logit.weight": f32([1]).reshape(1, 1)}
+
+        def score(**contract):
+            m = model({"type": "single_task", "tower": tower}, tensors, features, precision="int8", **contract)
+            return m.scores({"a": 255, "b": 0.375, "c": 51})[0]
+
+        # beside 255, 0.375 is rounded to 0; beside 51 to two steps of 0.2
+        self.assertEqual(score(), 306)
+        self.assertEqual(score(context=["a", "c", "b"]), 306)
+        for context in (["a"], ["b", "c"]):
+            self.assertAlmostEqual(score(context=context), 255 + 51 + 0.4, places=4)
+        # b alone is exact
+        for context in (["b"], ["a", "c"]):
+            self.assertEqual(score(context=context), 306.375)
+
+    def test_folded_embedding(self):
+        # beside 255, 0.25 is rounded to 0
+        features = [{"name": "s", "kind": "sparse", "lookup": {"type": "index"}}, {"name": "x", "kind": "dense"}]
+        tower = {"hidden_units": [1], "activation": "linear", "bias": False, "logit_bias": False}
+        for numbers, expected in ((32, 255 + 8), (31, 255)):
+            tensors = {"embedding.s.weight": precision.bf16_bits(f32(*[0.25] * numbers).reshape(1, numbers)),
+                       "task.y.tower.0.weight": np.full((1, numbers + 1), 2, "i1"), "task.y.tower.0.weight_scale": f32(0.5),
+                       "task.y.tower.logit.weight": f32([1]).reshape(1, 1)}
+            m = model({"type": "single_task", "tower": tower}, tensors, features, precision="int8")
+            self.assertEqual(list(m.scores({"s": 0, "x": 255})), [expected])
+            self.assertEqual(m.readers, {"task.y.tower.0": 1})
+
     def test_near_ties(self):
         self.assertFalse(precision.bf16_near_tie(np.array([1, 1 + 2**-7, 1 + 2**-8 + 1e-5])))
         self.assertTrue(precision.bf16_near_tie(np.array([1, 1 + 2**-8 + 1e-8])))
