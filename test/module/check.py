@@ -119,16 +119,22 @@ def random_architecture(random, tasks):
 
 
 def wide_models(count):
-    """Models over one dense vector, and maybe embeddings, of which small ones are folded."""
+    """Models over one dense vector, and maybe embeddings, of which small ones are folded, a sequence, and a matrix."""
     for number in range(count):
         random = np.random.default_rng([SEED, number])
         tasks = int(random.integers(1, 5))
         width = int(random.integers(2, 150))
         features = [mtl.dense("x", width=width)]
-        features += [mtl.sparse("s%d" % i, mtl.index_lookup(), embedding_dim=int(random.choice([3, 8, 16, 20])), oov="zero",
+        features += [mtl.sparse("s%d" % i, mtl.index_lookup(), embedding_dim=int(random.choice([3, 8, 16, 24, 32, 37])), oov="zero",
                                 vocabulary_size=int(random.choice([50, 1000, 3000]))) for i in range(random.integers(6))]
+        sparse = features[1:]
+        if random.integers(3) == 0:
+            features.append(mtl.dense("d", width=3, embedding_dim=int(random.integers(1, 20))))
+        if random.integers(3) == 0:
+            features.append(mtl.sequence("q", mtl.index_lookup(), 3, vocabulary_size=9, embedding_dim=int(random.integers(1, 40)), oov="zero",
+                                         combiner=str(random.choice(["mean", "max", "concat"]))))
         names = [f["name"] for f in features]
-        context = None if random.integers(3) == 0 else [n for n in names if random.integers(2)]
+        context = [None, names, [n for n in names if random.integers(2)], [n for n in names if n[0] != "s"]][random.integers(4)]
         model = mtl.Model(mtl.make_contract(architecture=random_architecture(random, tasks), features=features, context=context,
                                             input=list(random.permutation(names)), tasks=[mtl.binary("t%d" % t) for t in range(tasks)]))
         for name, shape in model.expected_tensors().items():
@@ -137,7 +143,9 @@ def wide_models(count):
             model.tensors[name] = (np.abs(values) if name.endswith("running_var") else values).astype("f4")
         # an index beyond the table is unknown: a vector of zeros
         rows = [{"x": [round(float(v), 3) for v in random.normal(size=width)],
-                 **{f["name"]: int(random.integers(f["vocabulary_size"] * 1.1)) for f in features[1:]}} for _ in range(ROWS)]
+                 "d": [round(float(v), 3) for v in random.normal(size=3)],
+                 "q": [int(v) for v in random.integers(10, size=random.integers(4))],
+                 **{f["name"]: int(random.integers(f["vocabulary_size"] * 1.1)) for f in sparse}} for _ in range(ROWS)]
         yield "wide model %d" % number, model.to_bytes(), rows
 
 

@@ -213,8 +213,9 @@ TakeContexts(Work *work, const bool *context, int ncontexts)
 }
 
 /*
- * Rows that have contexts in common, with shares and without: all features but one are
- * of the context, so that a share has those before it.  The rows are changed.
+ * Rows that have contexts in common, with shares and without: those that the contract
+ * declares, all of which a share has, or all but one, so that it has those before it.  The
+ * rows are changed.
  */
 static void
 CompareContexts(Work *work, const int *ops, StringInfo differences)
@@ -227,11 +228,18 @@ CompareContexts(Work *work, const int *ops, StringInfo differences)
 
 	for (int choice = 0; choice < Min(nfeatures + 1, MAX_CHOICES); choice++)
 	{
+		int			ncontext = 0;
+
 		for (int i = 0; i < nfeatures; i++)
+		{
 			context[i] = choice == 0 ? work->model->contract->features[i].context : i != (choice - 1) * nfeatures / (MAX_CHOICES - 1);
+			ncontext += context[i];
+		}
 		for (int ncontexts = 1; ncontexts <= MAX_CONTEXTS; ncontexts += 2)
 		{
 			TakeContexts(work, context, ncontexts);
+			if (choice == 0 && work->context_fields < ncontext && SelectionShareSize(work->selection) > 0)
+				appendStringInfo(differences, "a share has %d of %d features; ", work->context_fields, ncontext);
 			if (work->context_fields == 0)
 				continue;
 

@@ -4,9 +4,11 @@ SET search_path = contexts, public;
 \getenv srcdir PG_ABS_SRCDIR
 \set include :srcdir '/models/builder.sql'
 \set helpers :srcdir '/models/batching.sql'
+\set kernels :srcdir '/models/kernels.sql'
 \set ECHO none
 \i :include
 \i :helpers
+\i :kernels
 \set ECHO all
 \set SHOW_CONTEXT never
 
@@ -15,7 +17,8 @@ CREATE FUNCTION wave(name text, VARIADIC shape int[]) RETURNS tensor LANGUAGE sq
 	SELECT f32(name, shape, VARIADIC (SELECT array_agg(sin(i * 12.9898 + length(name))::real ORDER BY i)
 		FROM generate_series(1, shape[1] * coalesce(shape[2], 1)) i))
 $$;
--- Embeddings that are folded and such that are not, on both sides, and a feature with a column on each; the network's input has them mixed.
+-- Embeddings that are folded (shop; city not in int8) and such that are not, on both sides, and a feature with a column on each; the network's input has
+-- them mixed.
 CREATE FUNCTION model(context jsonb) RETURNS mtl_model LANGUAGE sql IMMUTABLE AS $$
 	SELECT model_file((jsonb_build_object('format', 1,
 		'architecture', '{"type": "mmoe", "num_experts": 3, "expert": {"hidden_units": [20, 7]}, "tower": {"hidden_units": [5]}}'::jsonb,
@@ -31,17 +34,20 @@ CREATE FUNCTION model(context jsonb) RETURNS mtl_model LANGUAGE sql IMMUTABLE AS
 		'tasks', '[{"name": "ctr", "type": "binary"}, {"name": "cvr", "type": "binary"}]'::jsonb)
 			|| CASE WHEN context IS NULL THEN '{}' ELSE jsonb_build_object('context', context) END)::text,
 		VARIADIC ARRAY[
-			wave('embedding.city.weight', 20, 8), wave('embedding.shop.weight', 6, 16), wave('embedding.brand.weight', 9, 3)]
+			wave('embedding.city.weight', 20, 24), wave('embedding.shop.weight', 6, 32), wave('embedding.brand.weight', 9, 3)]
 		|| (SELECT array_agg(t) FROM generate_series(0, 2) e, LATERAL (VALUES
-			(wave(format('level.0.expert.%s.0.weight', e), 20, 39)), (wave(format('level.0.expert.%s.0.bias', e), 20)),
+			(wave(format('level.0.expert.%s.0.weight', e), 20, 87)), (wave(format('level.0.expert.%s.0.bias', e), 20)),
 			(wave(format('level.0.expert.%s.1.weight', e), 7, 20)), (wave(format('level.0.expert.%s.1.bias', e), 7))) v(t))
 		|| (SELECT array_agg(t) FROM unnest('{ctr,cvr}'::text[]) task, LATERAL (VALUES
-			(wave(format('level.0.task.%s.gate.logit.weight', task), 3, 39)),
+			(wave(format('level.0.task.%s.gate.logit.weight', task), 3, 87)),
 			(wave(format('task.%s.tower.0.weight', task), 5, 7)), (wave(format('task.%s.tower.0.bias', task), 5)),
 			(wave(format('task.%s.tower.logit.weight', task), 1, 5)), (wave(format('task.%s.tower.logit.bias', task), 1))) v(t)))::mtl_model
 $$;
 CREATE TABLE models AS SELECT name, model(context) AS model
 FROM (VALUES ('declared', '["age", "city", "visited"]'::jsonb), ('undeclared', NULL), ('none', '[]'), ('all', '["brand", "shop", "age", "city", "visited", "price", "offered"]')) v(name, context);
+SET client_min_messages = warning;
+INSERT INTO models SELECT format('%s %s', name, p), mtl_quantize(model, p) FROM models, unnest('{bf16,int8}'::text[]) p WHERE name <> 'none';
+RESET client_min_messages;
 SELECT mtl_register(name, model) FROM models ORDER BY name;
 
 -- cities that the model does not know, and all that may be missing
@@ -128,6 +134,13 @@ SELECT * FROM same($$SELECT item, mtl_score('%s', c, r) AS score FROM (SELECT ag
 	$$SELECT item, mtl_score('%s', r) AS score FROM (SELECT age, visited, items.*, item %% 20 AS city FROM users, items WHERE users.id = 7) r ORDER BY item$$);
 SELECT * FROM same($$SELECT item, mtl_score('%s', c, r) AS score FROM (SELECT age, city, 3 AS brand FROM users WHERE id = 7) c, (SELECT item, price, shop FROM items) r ORDER BY item$$,
 	$$SELECT item, mtl_score('%s', r) AS score FROM (SELECT age, city, 3 AS brand, item, price, shop FROM users, items WHERE users.id = 7) r ORDER BY item$$) WHERE model <> 'none';
+-- all of them with the context, and none
+SELECT * FROM same($$SELECT item, mtl_score('%s', r, i) AS score FROM (SELECT * FROM users, items WHERE id = 7 AND item < 100) r, (SELECT 1 AS other FROM generate_series(1, 5)) i ORDER BY item$$,
+	$$SELECT item, mtl_score('%s', r) AS score FROM (SELECT * FROM users, items, generate_series(1, 5) WHERE id = 7 AND item < 100) r ORDER BY item$$);
+SELECT * FROM same($$SELECT item, mtl_score('%s', u, r) AS score FROM (SELECT 1 AS other) u, (SELECT age, city, visited, bids, items.* FROM users, items WHERE id = 7) r ORDER BY item$$,
+	$$SELECT item, mtl_score('%s', r) AS score FROM (SELECT age, city, visited, bids, items.* FROM users, items WHERE id = 7) r ORDER BY item$$);
+SELECT name, counts(format('SELECT mtl_score(%L, r, i) FROM (SELECT * FROM users, items WHERE id = 7 AND item < 100) r, (SELECT 1 AS other FROM generate_series(1, 5)) i', name))
+FROM models WHERE name ~ 'int8' ORDER BY name, 2;
 SELECT counts('SELECT mtl_score(''declared'', c, i) FROM (SELECT 41 AS age) c, items i');
 SELECT counts('SELECT mtl_score(''declared'', c, i) FROM (SELECT 3 AS brand) c, (SELECT item, 1 AS age FROM items) i');
 SELECT counts('SELECT mtl_score(''all'', c, i) FROM (SELECT 41 AS age, 3 AS brand) c, (SELECT item, 1 AS price FROM items) i');
@@ -138,6 +151,27 @@ CREATE FUNCTION some_record(n int) RETURNS record LANGUAGE sql AS $$ SELECT r FR
 SELECT count(*), count(DISTINCT score), min(score) = (SELECT mtl_score('declared', r, 'ctr') FROM (SELECT 1 AS age, 4 AS city, 3 AS brand) r) AS same
 FROM (SELECT mtl_score('declared', some_record(n / 3), c, 'ctr') AS score FROM generate_series(1, 40) n, (SELECT 3 AS brand) c) s;
 SELECT count(*), count(DISTINCT score) FROM (SELECT mtl_score('declared', c, some_record(n / 3), 'ctr') AS score FROM generate_series(1, 40) n, (SELECT 3 AS brand) c) s;
+
+--
+-- all kernels
+--
+
+CREATE FUNCTION scores(kernel text, batching text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+	model text;
+	result text := '';
+	one text;
+BEGIN
+	PERFORM set_config('mtl_rank.kernel', kernel, true), set_config('mtl_rank.batching', batching, true);
+	FOR model IN SELECT name FROM models ORDER BY name LOOP
+		EXECUTE format('SELECT md5(string_agg(mtl_score(%L, u, i)::text, '' '' ORDER BY id, item)) FROM users u, items i WHERE item < 100', model) INTO one;
+		result := result || one;
+	END LOOP;
+	RETURN result;
+END
+$$;
+SELECT count(DISTINCT scores(kernel, batching)), count(*) >= 4 AS several
+FROM unnest('{portable,avx2,avx512,auto}'::text[]) kernel, unnest('{on,off}'::text[]) batching WHERE usable(kernel);
 
 --
 -- models and tasks that change from call to call, and errors

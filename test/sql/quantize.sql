@@ -7,6 +7,8 @@ SET search_path = quantize, public;
 \i :include
 \set include :srcdir '/models/forms.sql'
 \i :include
+\set include :srcdir '/models/kernels.sql'
+\i :include
 \set ECHO all
 
 -- the tensors of a model: name, type, shape and bytes
@@ -54,6 +56,29 @@ CREATE FUNCTION wide(VARIADIC x real[]) RETURNS real[] LANGUAGE sql AS $$
 $$;
 SELECT wide(255, 0, 0, 0), wide(255, 0.5, 1.5, 2.5), wide(-1, 254, 0, 0), wide(-255, -1, -0.5, 0), wide(0, 0, 0, 0);
 
+SET client_min_messages = warning;
+-- layers that read x round the context's features together, and the others: beside 255, 0.375 is 0, beside 51 two steps of 0.2, alone it is exact
+CREATE FUNCTION in_parts(context jsonb, VARIADIC x real[]) RETURNS real LANGUAGE sql AS $$
+	SELECT (mtl_score(mtl_quantize(model_file((jsonb '{"format": 1, "architecture": {"type": "shared_bottom", "bottom": {"hidden_units": [1], "activation": "linear", "bias": false}},
+		"features": [{"name": "a", "kind": "dense"}, {"name": "b", "kind": "dense"}, {"name": "c", "kind": "dense"}],
+		"tasks": [{"name": "y", "type": "regression", "tower": {"logit_bias": false}}]}' || jsonb_build_object('context', context))::text,
+		f32('shared.bottom.0.weight', '{1,3}', 127, 127, 127), f32('task.y.tower.logit.weight', '{1,1}', 1))::mtl_model, 'int8'), x))[1] / 127
+$$;
+SELECT in_parts('[]', 255, 0.375, 51), in_parts('["a", "b", "c"]', 255, 0.375, 51), in_parts('["a"]', 255, 0.375, 51), in_parts('["c", "b"]', 255, 0.375, 51),
+	in_parts('["b"]', 255, 0.375, 51), in_parts('["c", "a"]', 255, 0.375, 51);
+-- folded embeddings are not rounded: beside 255, 0.25 is 0 in an int8 input, and 0.25 in an embedding of 32 numbers or more
+CREATE FUNCTION folded(numbers int, vocabulary int, units int) RETURNS real LANGUAGE sql AS $$
+	SELECT (mtl_score(mtl_quantize(model_file('{"format": 1, "architecture": {"type": "shared_bottom", "bottom": {"hidden_units": [' || units || '], "activation": "linear", "bias": false}},
+		"features": [{"name": "s", "kind": "sparse", "lookup": {"type": "index"}}, {"name": "x", "kind": "dense"}],
+		"tasks": [{"name": "y", "type": "regression", "tower": {"logit_bias": false}}]}',
+		('embedding.s.weight', 'F32', ARRAY[vocabulary, numbers], decode(repeat('0000803e', vocabulary * numbers), 'hex'))::tensor,
+		('shared.bottom.0.weight', 'F32', ARRAY[units, numbers + 1], decode(repeat('0000fe42', units * (numbers + 1)), 'hex'))::tensor,
+		f32('task.y.tower.logit.weight', ARRAY[1, units], VARIADIC ARRAY[1] || array_fill(0, ARRAY[units - 1])))::mtl_model, 'int8'), ARRAY[0, 255]))[1] / 127
+$$;
+-- 1009 units count as 1024, and 1024 * (224 + 32) numbers are the most
+SELECT numbers, vocabulary, folded(numbers, vocabulary, 1009) FROM (VALUES (31, 2), (32, 2), (33, 2), (32, 224), (32, 225)) v(numbers, vocabulary);
+RESET client_min_messages;
+
 -- examples: their scores become those of the new model, and how far they moved is said
 CREATE TABLE examples AS SELECT model_file('{"format": 1, "architecture": {"type": "single_task", "tower": {"hidden_units": [1], "activation": "linear", "bias": false, "logit_bias": false}},
 	"features": [{"name": "x", "kind": "dense"}], "tasks": [{"name": "p", "type": "regression"}, {"name": "q", "type": "regression"}],
@@ -87,15 +112,6 @@ BEGIN
 		FROM (SELECT id, mtl_score('quantize_bf16', c%) AS a, mtl_score('quantize_int8', c%) AS b FROM candidates c) s$q$,
 		'%', coalesce(', ' || quote_literal(task), '')) INTO result;
 	RETURN result;
-END
-$$;
--- a CPU may not have all of these
-CREATE FUNCTION usable(kernel text) RETURNS bool LANGUAGE plpgsql AS $$
-BEGIN
-	PERFORM set_config('mtl_rank.kernel', kernel, true);
-	RETURN true;
-EXCEPTION WHEN OTHERS THEN
-	RETURN false;
 END
 $$;
 SELECT count(DISTINCT scores(kernel, batching)) AS all_tasks, count(DISTINCT scores(kernel, batching, 'ctr')) AS one_task, count(*) >= 4 AS several
