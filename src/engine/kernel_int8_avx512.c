@@ -57,14 +57,32 @@ RowBounds(int n, const float *x, float *least, float *largest)
 	*largest = _mm512_reduce_max_ps(_mm512_max_ps(high[0], high[1]));
 }
 
+KERNEL_PART __m512i
+Quantize(Vector numbers, Vector inverse, __m512i zero)
+{
+	return _mm512_add_epi32(_mm512_cvt_roundps_epi32(VectorMultiply(numbers, inverse), ROUND_TO_EVEN),
+							zero);
+}
+
 KERNEL_PART __m128i
 CompactNumbers(Vector numbers, Vector inverse, __m512i zero)
 {
-	__m512i		q = _mm512_cvt_roundps_epi32(VectorMultiply(numbers, inverse), ROUND_TO_EVEN);
-
 	/* the conversion saturates at 255 */
-	q = _mm512_max_epi32(_mm512_add_epi32(q, zero), _mm512_setzero_si512());
-	return _mm512_cvtusepi32_epi8(q);
+	return _mm512_cvtusepi32_epi8(_mm512_max_epi32(Quantize(numbers, inverse, zero),
+												   _mm512_setzero_si512()));
+}
+
+/* Four vectors of numbers; what packs them saturates at 0 and 255, and works on quarters. */
+KERNEL_PART __m512i
+CompactVectors(const float *x, Vector inverse, __m512i zero)
+{
+	const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+	__m512i		first = _mm512_packs_epi32(Quantize(VectorLoad(x), inverse, zero),
+										   Quantize(VectorLoad(x + MTL_STRIP), inverse, zero));
+	__m512i		second = _mm512_packs_epi32(Quantize(VectorLoad(x + 2 * MTL_STRIP), inverse, zero),
+											Quantize(VectorLoad(x + 3 * MTL_STRIP), inverse, zero));
+
+	return _mm512_permutexvar_epi32(order, _mm512_packus_epi16(first, second));
 }
 
 KERNEL_PART void
@@ -83,6 +101,8 @@ CompactRow(int n, const float *x, uint8 *row, float *scale, int32 *zero)
 	inverse = VectorFill(range < MTL_INT8_LEAST_RANGE ? 0 : 255 / range);
 	zeros = _mm512_cvt_roundps_epi32(VectorMultiply(VectorFill(-low), inverse), ROUND_TO_EVEN);
 	*zero = _mm512_cvtsi512_si32(zeros);
+	for (; k + 4 * MTL_STRIP <= n; k += 4 * MTL_STRIP)
+		_mm512_storeu_si512(row + k, CompactVectors(x + k, inverse, zeros));
 	for (; k + MTL_STRIP <= n; k += MTL_STRIP)
 		_mm_storeu_si128((__m128i *) (row + k), CompactNumbers(VectorLoad(x + k), inverse, zeros));
 	if (k < n)
