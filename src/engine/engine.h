@@ -74,9 +74,10 @@ extern void ProgramRun(const Program *program, const Selection *selection, int n
 
 /*
  * Has the CPU fetch what a run over an encoded row will look up, when it comes to it after
- * more rows have been encoded.
+ * more rows have been encoded; the first nfields features in the order of sums are left
+ * out, as a share has them.
  */
-extern void ProgramPrefetch(const Program *program, const int32 *ids);
+extern void ProgramPrefetch(const Program *program, int nfields, const int32 *ids);
 
 /*
  * How many features a share can have where some, true in context by declared order, are

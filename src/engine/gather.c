@@ -404,7 +404,7 @@ PoolSequence(const Run *run, const CompiledField *field, const float *floats, co
 /* ------------------------------------------------------------------- run */
 
 void
-ProgramPrefetch(const Program *program, const int32 *ids)
+ProgramPrefetch(const Program *program, int nfields, const int32 *ids)
 {
 	const CompiledInput *input = program->ops[program->input].u.input;
 
@@ -412,7 +412,8 @@ ProgramPrefetch(const Program *program, const int32 *ids)
 		PrefetchSparse(input, &input->x, ids);
 	else
 		for (int i = 0; i < SUMS_PARTS; i++)
-			PrefetchSparse(input, &input->sums->parts[i].inputs, ids);
+			if (nfields < input->sums->parts[i].end)
+				PrefetchSparse(input, &input->sums->parts[i].inputs, ids);
 }
 
 static void

@@ -237,6 +237,12 @@ ContextsEncode(Contexts *contexts, Datum context, Datum candidate, float *floats
 /* ------------------------------------------------------------------ shares */
 
 int
+ContextsFields(const Contexts *contexts)
+{
+	return contexts->nfields;
+}
+
+int
 ContextsWithoutShare(const Contexts *contexts)
 {
 	if (contexts->changed || contexts->nfields == 0)

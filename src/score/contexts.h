@@ -34,6 +34,9 @@ extern void ContextsBegin(Contexts *contexts);
 extern int	ContextsEncode(Contexts *contexts, Datum context, Datum candidate,
 						   float *floats, int32 *ids, bool *again);
 
+/* How many features a share has, in the order of sums. */
+extern int	ContextsFields(const Contexts *contexts);
+
 /* Contexts without a share so far; -1 if nothing can be shared since ContextsBegin(). */
 extern int	ContextsWithoutShare(const Contexts *contexts);
 

@@ -428,14 +428,14 @@ ScoreBatchEncode(ScoreBatch *batch, int row, Datum features, Datum second_featur
 {
 	float	   *floats;
 	int32	   *ids;
-	bool		again;
+	bool		again = false;
 
 	PlaceRow(batch, row, &floats, &ids);
 	if (batch->contexts)
 		batch->of_row[row] = ContextsEncode(batch->contexts, features, second_features, floats, ids, &again);
 	else
 		FeatureSourceEncode(batch->source, features, (Datum) 0, floats, ids);
-	ProgramPrefetch(batch->model->program, ids);
+	ProgramPrefetch(batch->model->program, again ? ContextsFields(batch->contexts) : 0, ids);
 }
 
 void
