@@ -256,6 +256,8 @@ CompileLayers(Program *program, const Graph *graph)
 			if (entry->layer == NULL)
 				entry->layer = CompilePlanned(program, entry);
 			compiled->u.layer = entry->layer;
+			if (entry->layer->linear->sums)
+				compiled->cost = SumsCost(entry->layer->linear->sums, compiled->width, compiled->cost);
 			compiled->group = FindGroup(program, groups, entry->layer->linear,
 										graph->ops[i].inputs[0]);
 		}

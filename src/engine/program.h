@@ -335,11 +335,13 @@ FieldRow(const CompiledField *field, const float *table, Size stride, int32 id)
 /*
  * sums.c.  CompileSums decides what is folded, for layers with so many units, each layer's
  * in full strips, and so many weights; precision is that of some of them, float32 where
- * all are.  SumsAfter says where the sums are after so many features.  FoldTables fills the tables of a map
- * when all its layers are there.  RunInput makes x and the inputs of sums, as far as
- * they are read; RunSums is RunLinear for a map with sums.
+ * all are.  SumsAfter says where the sums are after so many features.  SumsCost is the cost
+ * of a layer of so many units that would cost so much if all of x were multiplied.
+ * FoldTables fills the tables of a map when all its layers are there.  RunInput makes x and
+ * the inputs of sums, as far as they are read; RunSums is RunLinear for a map with sums.
  */
 extern void CompileSums(Program *program, int64 units, int64 weights, Precision precision);
+extern int64 SumsCost(const CompiledSums *sums, int units, int64 multiplied);
 extern SumsCut SumsAfter(const CompiledSums *sums, int nfields);
 extern void CreateFolded(Program *program, CompiledLinear *linear);
 extern void FoldTables(CompiledLinear *linear);

@@ -33,6 +33,9 @@ static const int fold_min_dims[] = {
 	[PRECISION_INT8] = 32
 };
 
+/* Multiply-adds of float32 that take as long as an addition of a folded number. */
+#define FOLDED_COST			6
+
 #define FOLD_MAX_NUMBERS	(INT64CONST(1) << 22)
 #define FOLD_SMALL_NUMBERS	(INT64CONST(1) << 18)
 #define FOLD_MAX_COST		(INT64CONST(1) << 30)
@@ -213,6 +216,16 @@ SumsAfter(const CompiledSums *sums, int nfields)
 			cut.inputs += field->x_width;
 	}
 	return cut;
+}
+
+int64
+SumsCost(const CompiledSums *sums, int units, int64 multiplied)
+{
+	int			width = sums->ninputs;
+
+	for (int i = 0; i < sums->nfolded; i++)
+		width += sums->input->fields[sums->folded[i]].dim;
+	return multiplied * sums->ninputs / width + (int64) FOLDED_COST * units * sums->nfolded;
 }
 
 /* ------------------------------------------------------------ folded tables */
