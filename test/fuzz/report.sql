@@ -37,7 +37,7 @@ INSERT INTO fuzz_failure
 SELECT format('%s %s (%s): %s ms', step, number, kind, round(ms::numeric))
 FROM fuzz_result
 -- quantize loads a model seven times
-WHERE ms > CASE WHEN fuzz_sanitized() THEN 20000 ELSE 1000 END * CASE step WHEN 'quantize' THEN 7 ELSE 1 END ORDER BY ms DESC;
+WHERE ms > CASE WHEN fuzz_sanitized() THEN 20000 WHEN current_setting('debug_assertions')::bool THEN 5000 ELSE 1000 END * CASE step WHEN 'quantize' THEN 7 ELSE 1 END ORDER BY ms DESC;
 
 INSERT INTO fuzz_failure
 SELECT format('memory grew: %s %s bytes in use, %s in all, %s of the process; %s %s, %s, %s', early.point, early.used, early.total,
