@@ -96,9 +96,18 @@ PassesLevels(ScoreNodeState *state, int row, int nlevels, bool its_turn)
 	return true;
 }
 
+static void
+CheckRights(const ScoreNodeState *state, int row)
+{
+	for (int i = 0; i < state->ngroups; i++)
+		if (state->groups[i].rows[row] >= 0)
+			ScoreBatchCheckRights(state->groups[i].batch);
+}
+
 /*
  * Before a row's turn: false if a result has an error.  Of what is at work there, nothing
- * but results may have one that is to wait.
+ * but results may have one that is to wait; so rights, which queries may be run for, are
+ * checked before.
  */
 static bool
 TryPassesLevels(ScoreNodeState *state, int row, int nlevels, bool its_turn, bool *passes)
@@ -107,6 +116,7 @@ TryPassesLevels(ScoreNodeState *state, int row, int nlevels, bool its_turn, bool
 	volatile bool done = false;
 
 	state->computing = false;
+	CheckRights(state, row);
 	PG_TRY();
 	{
 		*passes = PassesLevels(state, row, nlevels, its_turn);

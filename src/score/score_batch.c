@@ -380,11 +380,8 @@ ScoreBatchEnter(ScoreBatch *batch, int part, int row)
 	return batch->parts[part].run.selection == NULL || batch->parts[part].computed[row];
 }
 
-/*
- * Looks the model up again, for another user or statement.
- */
-static void
-CheckRights(ScoreBatch *batch)
+void
+ScoreBatchCheckRights(ScoreBatch *batch)
 {
 	if (batch->user == GetUserId() && batch->statement_start == GetCurrentStatementStartTimestamp())
 		return;
@@ -407,7 +404,7 @@ ScoreBatchResult(ScoreBatch *batch, int index, int row, bool *isnull)
 	if (call->isnull)
 		return (Datum) 0;
 
-	CheckRights(batch);
+	ScoreBatchCheckRights(batch);
 	if (!part->computed[row])
 		RunPartOfRow(batch, call->part, row);
 	for (int i = 0; i < call->wanted.nops; i++)

@@ -73,9 +73,13 @@ extern int64 ScoreBatchContexts(const ScoreBatch *batch);
 extern int64 ScoreBatchTogether(const ScoreBatch *batch);
 
 /*
- * The result of a call for a row, in the current context.  The rights to use a
- * model by its name are checked again when the user or the statement is another
- * one, as with a cursor.
+ * Looks a model up by its name again, with the rights that it takes, if the user or the
+ * statement is another one than before, as with a cursor.  That may run a query.
+ */
+extern void ScoreBatchCheckRights(ScoreBatch *batch);
+
+/*
+ * The result of a call for a row, in the current context.  Rights are checked.
  */
 extern Datum ScoreBatchResult(ScoreBatch *batch, int call, int row, bool *isnull);
 
