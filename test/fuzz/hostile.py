@@ -68,8 +68,11 @@ EXTREME_NUMBERS = [1e-320, 1e-300, 1e-46, 1e-45, 1e-38, 1e-20, 1e-7, 0.5, 1, 3, 
 
 
 def repeat(values, times):
-    """The list that many times; as it is when that would be large, so that repetitions of repetitions end."""
-    return values * times if times * len(json.dumps(values)) < 200000 else values
+    """The list that many times; as it is when that would be large, so that repetitions of repetitions end. Each time it is a copy, or a
+    later change of one would be one of all, and large after all."""
+    if times * len(json.dumps(values)) >= 200000:
+        return values
+    return [value for _ in range(times) for value in copy.deepcopy(values)]
 
 
 def value(d):
