@@ -18,13 +18,6 @@
 #include "engine/kernel_tiles.h"
 #include "engine/tiles_avx512.h"
 
-/* Five are better split into three and two than into four and one. */
-static int
-TileStrips(int nrows, int nstrips)
-{
-	return nstrips == 5 ? 3 : Min(nstrips, MAX_STRIPS);
-}
-
 #include "engine/kernel_linear.h"
 
 /* Narrow weights do not fill these registers: half as wide ones are as fast. */

@@ -174,26 +174,20 @@ RunLinear(const Run *run, const CompiledLinear *linear, int nruns, const StripRu
 		for (int strip = runs[i].begin; strip < runs[i].end; strip += step)
 		{
 			int			nstrips = Min(step, runs[i].end - strip);
-			Vectors		sums = {linear->bias + strip * MTL_STRIP, 0};
 
 			CHECK_FOR_INTERRUPTS();
-			if (start)
-				sums = (Vectors) {start->numbers + (y - first), start->stride};
 			finite &= kernels->linear(run->nrows, ninputs, x, nstrips,
 									  linear->weight + strip * strip_size + begin * MTL_STRIP,
-									  strip_size, sums, relu, y, y_stride);
+									  strip_size, StartOfStrip(linear, strip, start, y - first), relu, y, y_stride);
 			y += nstrips * MTL_STRIP;
 		}
 	if (narrow)
 	{
 		int			units = linear->units % MTL_STRIP;
-		Vectors		sums = {linear->bias + rest * MTL_STRIP, 0};
 
-		if (start)
-			sums = (Vectors) {start->numbers + (y - first), start->stride};
 		finite &= kernels->linear_narrow(run->nrows, ninputs, x, units,
 										 linear->weight + rest * strip_size + begin * units,
-										 sums, relu, y, y_stride);
+										 StartOfStrip(linear, rest, start, y - first), relu, y, y_stride);
 	}
 	return finite;
 }

@@ -210,15 +210,6 @@ WeightsFrom(const CompiledLinear *linear, const CompactPart *part, int strip)
 	return weights;
 }
 
-/* Where the sums of the strip at a column of y begin. */
-static Vectors
-StartAt(const CompiledLinear *linear, int strip, const Vectors *start, Size column)
-{
-	if (start)
-		return (Vectors) {start->numbers + column, start->stride};
-	return (Vectors) {linear->bias + strip * MTL_STRIP, 0};
-}
-
 /*
  * Adds the inputs of one part, which begin at x.
  */
@@ -242,7 +233,7 @@ RunPart(const Run *run, const CompiledLinear *linear, const CompactPart *part, i
 
 			CHECK_FOR_INTERRUPTS();
 			finite &= kernels->linear(run->nrows, GroupCount(linear, part), &rows, nstrips, &weights,
-									  StartAt(linear, strip, start, column), relu,
+									  StartOfStrip(linear, strip, start, column), relu,
 									  y + column, y_stride);
 			column += nstrips * MTL_STRIP;
 		}
@@ -262,7 +253,7 @@ RunNothing(const Run *run, const CompiledLinear *linear, int nruns, const StripR
 	for (int i = 0; i < nruns; i++)
 	{
 		int			nstrips = runs[i].end - runs[i].begin;
-		Vectors		sums = StartAt(linear, runs[i].begin, start, column);
+		Vectors		sums = StartOfStrip(linear, runs[i].begin, start, column);
 
 		finite &= run->kernels->linear(run->nrows, 0, sums, nstrips, linear->scales, 0, sums, relu,
 									   y + column, y_stride);

@@ -376,6 +376,18 @@ extern bool RunLinear(const Run *run, const CompiledLinear *linear, int nruns, c
 					  float *y, Size y_stride);
 
 /*
+ * Where the sums of a strip begin, the first at a column of y: with the numbers of start,
+ * which lie as those of y, or if that is NULL with the bias.
+ */
+static inline Vectors
+StartOfStrip(const CompiledLinear *linear, int strip, const Vectors *start, Size column)
+{
+	if (start)
+		return (Vectors) {start->numbers + column, start->stride};
+	return (Vectors) {linear->bias + strip * MTL_STRIP, 0};
+}
+
+/*
  * linear_compact.c.  The same for maps of bf16 and int8, whose units have scales of their
  * own, or weight_scale is NULL.  The inputs from begin to end are those of whole parts.
  */

@@ -1,7 +1,8 @@
 /*
  * tiles_avx512.h
- *	  The sizes of tiles that there are registers for on CPUs with AVX-512; included once by
- *	  the file of each kernel, after DEFINE_TILE and TileFunction.
+ *	  The sizes of tiles that there are registers for on CPUs with AVX-512, as
+ *	  kernel_linear.h and kernel_compact_linear.h want them; included once by the file of
+ *	  each kernel, after DEFINE_TILE and TileFunction.
  */
 #ifndef MTL_RANK_TILES_AVX512_H
 #define MTL_RANK_TILES_AVX512_H
@@ -26,5 +27,12 @@ static const TileFunction tiles[][MAX_ROWS + 1] = {
 };
 
 static const int max_rows[] = {0, 12, 12, 8, 6};
+
+/* Five are better split into three and two than into four and one. */
+static int
+TileStrips(int nrows, int nstrips)
+{
+	return nstrips == 5 ? 3 : Min(nstrips, MAX_STRIPS);
+}
 
 #endif							/* MTL_RANK_TILES_AVX512_H */
