@@ -23,7 +23,7 @@ extern List *FindBatchableCalls(Node *expression, List *calls);
 
 /*
  * Whether computing the features of a call, and encoding them, can raise no error
- * but one that ScoreErrorIsData() tells, and runs no code that an error would leave
+ * but one that ScoreErrorPutOff() flushes, and runs no code that an error would leave
  * in disorder: columns, and the server's own immutable functions.  See LazyParams().
  */
 extern bool FeaturesAreSafe(const FuncExpr *call, Bitmapset *lazy_params);

@@ -119,11 +119,6 @@ PlanExpressions(Plan *plan)
 
 /* ---------------------------------------------------------------- effects */
 
-typedef struct SubplanSearch
-{
-	const PlannedStmt *statement;
-} SubplanSearch;
-
 static Plan *
 SubplanOf(const PlannedStmt *statement, int id)
 {
@@ -131,22 +126,20 @@ SubplanOf(const PlannedStmt *statement, int id)
 }
 
 static bool
-SubplanEffectsWalker(Node *node, SubplanSearch *search)
+SubplanEffectsWalker(Node *node, const PlannedStmt *statement)
 {
 	if (node == NULL)
 		return false;
 	if (IsA(node, SubPlan) &&
-		PlanHasEffects(search->statement, SubplanOf(search->statement, ((SubPlan *) node)->plan_id)))
+		PlanHasEffects(statement, SubplanOf(statement, ((SubPlan *) node)->plan_id)))
 		return true;
-	return expression_tree_walker(node, SubplanEffectsWalker, (void *) search);
+	return expression_tree_walker(node, SubplanEffectsWalker, (void *) statement);
 }
 
 bool
 ExpressionHasEffects(const PlannedStmt *statement, Node *expression)
 {
-	SubplanSearch search = {statement};
-
-	return contain_volatile_functions(expression) || SubplanEffectsWalker(expression, &search);
+	return contain_volatile_functions(expression) || SubplanEffectsWalker(expression, statement);
 }
 
 bool

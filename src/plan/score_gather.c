@@ -347,10 +347,9 @@ TryGatherRows(ScoreNodeState *state, int size)
 	}
 	PG_CATCH();
 	{
-		if (state->encoding == NULL || !ScoreErrorIsData())
+		if (state->encoding == NULL)
 			PG_RE_THROW();
-		MemoryContextSwitchTo(caller);
-		FlushErrorState();
+		ScoreErrorPutOff(caller);
 		state->waiting = state->encoding;
 	}
 	PG_END_TRY();

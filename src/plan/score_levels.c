@@ -124,10 +124,9 @@ TryPassesLevels(ScoreNodeState *state, int row, int nlevels, bool its_turn, bool
 	}
 	PG_CATCH();
 	{
-		if (!state->computing || !ScoreErrorIsData())
+		if (!state->computing)
 			PG_RE_THROW();
-		MemoryContextSwitchTo(caller);
-		FlushErrorState();
+		ScoreErrorPutOff(caller);
 		state->computing = false;
 	}
 	PG_END_TRY();

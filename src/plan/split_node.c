@@ -55,44 +55,44 @@ UseColumns(Node *node, Columns *columns)
 }
 
 /*
- * Divides conditions and target list into stages, which are levels: calls of a later one
- * are computed for rows that have passed the conditions of those before.
+ * A stage for the calls of an expression that no stage has yet, if there are some.
+ */
+static List *
+AddStage(List *stages, List **calls, Node *expression)
+{
+	int			known = list_length(*calls);
+	ScoreLevel *stage;
+
+	*calls = FindBatchableCalls(expression, *calls);
+	if (list_length(*calls) == known)
+		return stages;
+	stage = palloc0(sizeof(ScoreLevel));
+	stage->calls = list_copy_tail(*calls, known);
+	return lappend(stages, stage);
+}
+
+/*
+ * Divides conditions, the first of which has a call, and target list into stages, which are
+ * levels: calls of a later one are computed for rows that have passed the conditions of
+ * those before.
  */
 static List *
 MakeStages(List *quals, List *targetlist)
 {
 	List	   *stages = NIL;
 	List	   *calls = NIL;
-	ScoreLevel *stage = NULL;
 	ListCell   *cell;
 
 	foreach(cell, quals)
 	{
-		int			known = list_length(calls);
+		ScoreLevel *stage;
 
-		calls = FindBatchableCalls(lfirst(cell), calls);
-		if (list_length(calls) > known)
-		{
-			stage = palloc0(sizeof(ScoreLevel));
-			stage->calls = list_copy_tail(calls, known);
-			stages = lappend(stages, stage);
-		}
-		Assert(stage != NULL);
+		stages = AddStage(stages, &calls, lfirst(cell));
+		Assert(stages != NIL);
+		stage = llast(stages);
 		stage->qual = lappend(stage->qual, lfirst(cell));
 	}
-
-	{
-		int			known = list_length(calls);
-
-		calls = FindBatchableCalls((Node *) targetlist, calls);
-		if (list_length(calls) > known)
-		{
-			stage = palloc0(sizeof(ScoreLevel));
-			stage->calls = list_copy_tail(calls, known);
-			stages = lappend(stages, stage);
-		}
-	}
-	return stages;
+	return AddStage(stages, &calls, (Node *) targetlist);
 }
 
 /*
@@ -270,15 +270,13 @@ CanCheckAhead(const Rewrite *rewrite, List *quals, const Reader *reader)
 }
 
 /*
- * The same for those of all levels but the last.
+ * The same for those of the first nlevels levels.
  */
 static bool
-CanCheckLevelsAhead(const Rewrite *rewrite, List *levels, const Reader *reader)
+CanCheckLevelsAhead(const Rewrite *rewrite, const List *levels, int nlevels, const Reader *reader)
 {
-	ListCell   *cell;
-
-	foreach(cell, levels)
-		if (lnext(levels, cell) && !CanCheckAhead(rewrite, ((ScoreLevel *) lfirst(cell))->qual, reader))
+	for (int i = 0; i < nlevels; i++)
+		if (!CanCheckAhead(rewrite, ((ScoreLevel *) list_nth(levels, i))->qual, reader))
 			return false;
 	return true;
 }
@@ -295,11 +293,11 @@ StackNodes(Rewrite *rewrite, Plan *child, const Plan *like, List *nodes, List *t
 	List	   *columns = child->targetlist;
 	Plan	   *top = child;
 	ListCell   *cell;
-	ListCell   *level;
 
 	foreach(cell, nodes)
 	{
 		bool		last = lnext(nodes, cell) == NULL;
+		int			nlevels = list_length(lfirst(cell));
 		ScoreNodeSpec spec = {0};
 
 		spec.child = top;
@@ -312,10 +310,9 @@ StackNodes(Rewrite *rewrite, Plan *child, const Plan *like, List *nodes, List *t
 			spec.targetlist = (List *) UseScores((Node *) targetlist, &tuple);
 		else
 			spec.targetlist = WholeTuple(columns, tuple.calls);
-		foreach(level, spec.levels)
-			if (!last && !CanCheckAhead(rewrite, ((ScoreLevel *) lfirst(level))->qual, reader))
-				return NULL;
-		spec.check_ahead = CanCheckLevelsAhead(rewrite, spec.levels, reader);
+		if (!last && !CanCheckLevelsAhead(rewrite, spec.levels, nlevels, reader))
+			return NULL;
+		spec.check_ahead = CanCheckLevelsAhead(rewrite, spec.levels, nlevels - 1, reader);
 		top = PlaceScoreNode(rewrite, like, &spec, reader, bounded);
 	}
 	return top;

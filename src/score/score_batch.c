@@ -111,13 +111,11 @@ OptionsChanged(const ScoreBatch *batch, const NullableDatum *options)
 }
 
 /*
- * Selects operations of the model, in the context of selections.
+ * Selects operations of the model, in the current context: that of selections.
  */
 static void
-SelectRun(ScoreBatch *batch, BatchRun *run, int nops, const int *ops)
+SelectRun(const ScoreBatch *batch, BatchRun *run, int nops, const int *ops)
 {
-	MemoryContext caller = MemoryContextSwitchTo(batch->selection_context);
-
 	run->nresults = nops;
 	run->selection = NULL;
 	run->cost = 0;
@@ -127,7 +125,6 @@ SelectRun(ScoreBatch *batch, BatchRun *run, int nops, const int *ops)
 		run->cost = ProgramCost(batch->model->program, nops, ops, batch->contexts != NULL);
 		run->selection = ProgramSelect(batch->model->program, nops, ops);
 	}
-	MemoryContextSwitchTo(caller);
 }
 
 /*
@@ -193,10 +190,7 @@ TrySelectPart(ScoreBatch *batch, int part)
 	}
 	PG_CATCH();
 	{
-		if (!ScoreErrorIsData())
-			PG_RE_THROW();
-		MemoryContextSwitchTo(caller);
-		FlushErrorState();
+		ScoreErrorPutOff(caller);
 	}
 	PG_END_TRY();
 	return batch->parts[part].selected;
@@ -356,8 +350,8 @@ ScoreBatchEncodeColumns(ScoreBatch *batch, int row, Datum context, const Datum *
 	ScoreBatchEncode(batch, row, context, (Datum) 0);
 }
 
-bool
-ScoreErrorIsData(void)
+static bool
+ErrorIsData(void)
 {
 	switch (ERRCODE_TO_CATEGORY(geterrcode()))
 	{
@@ -369,6 +363,15 @@ ScoreErrorIsData(void)
 		default:
 			return false;
 	}
+}
+
+void
+ScoreErrorPutOff(MemoryContext caller)
+{
+	if (!ErrorIsData())
+		PG_RE_THROW();
+	MemoryContextSwitchTo(caller);
+	FlushErrorState();
 }
 
 bool

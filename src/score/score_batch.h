@@ -43,8 +43,8 @@ extern int	ScoreBatchBegin(ScoreBatch *batch, Datum model, const NullableDatum *
 
 /*
  * Encodes features, not null, as the given row of the batch.  Temporary memory is
- * taken from the current context.  After an error that ScoreErrorIsData() tells, the
- * same row may be encoded again.
+ * taken from the current context.  After an error that ScoreErrorPutOff() has
+ * flushed, the same row may be encoded again.
  */
 extern void ScoreBatchEncode(ScoreBatch *batch, int row, Datum features, Datum second_features);
 
@@ -84,11 +84,11 @@ extern void ScoreBatchCheckRights(ScoreBatch *batch);
 extern Datum ScoreBatchResult(ScoreBatch *batch, int call, int row, bool *isnull);
 
 /*
- * Inside PG_CATCH: whether the error is about a value that was given, as those of
- * the encoder and the engine are.  Where no code but theirs, and functions without
- * side effects, can have raised it, it may be flushed and its row tried again; a
- * cancellation, lack of memory and the like are not of this kind.
+ * Inside PG_CATCH, where no code but the encoder, the engine and functions without side
+ * effects can have raised the error: flushes it, back in the caller's memory context, if it
+ * is about a value that was given, so that its row can be tried again.  Any other, as a
+ * cancellation or lack of memory, is thrown again.
  */
-extern bool ScoreErrorIsData(void);
+extern void ScoreErrorPutOff(MemoryContext caller);
 
 #endif							/* MTL_RANK_SCORE_BATCH_H */

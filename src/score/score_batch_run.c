@@ -195,10 +195,7 @@ TryRun(ScoreBatch *batch, int part, const BatchRows *rows)
 	}
 	PG_CATCH();
 	{
-		if (!ScoreErrorIsData())
-			PG_RE_THROW();
-		MemoryContextSwitchTo(caller);
-		FlushErrorState();
+		ScoreErrorPutOff(caller);
 	}
 	PG_END_TRY();
 	return done;
