@@ -1,4 +1,6 @@
--- What tests of batches compare and show.
+-- What tests of batches make models with, compare and show.
+\ir builder.sql
+\set SHOW_CONTEXT never
 
 -- a plan, without its costs and what depends on the version of PostgreSQL
 CREATE FUNCTION plan(query text, options text DEFAULT 'COSTS off') RETURNS SETOF text LANGUAGE plpgsql AS $$
@@ -43,5 +45,15 @@ BEGIN
 		RETURN format('%s, but in batches %s', left(plain, 300), left(batched, 300));
 	END IF;
 	RETURN 'same: ' || coalesce(substring(plain FROM '^\d+ rows(?=: )'), plain);
+END
+$$;
+
+-- a condition that fails for one row
+CREATE FUNCTION picky(id int) RETURNS boolean LANGUAGE plpgsql IMMUTABLE COST 1 AS $$
+BEGIN
+	IF id = 20 THEN
+		RAISE 'not 20';
+	END IF;
+	RETURN true;
 END
 $$;

@@ -2,13 +2,10 @@
 CREATE SCHEMA batching;
 SET search_path = batching, public;
 \getenv srcdir PG_ABS_SRCDIR
-\set include :srcdir '/models/builder.sql'
 \set helpers :srcdir '/models/batching.sql'
 \set ECHO none
-\i :include
 \i :helpers
 \set ECHO all
-\set SHOW_CONTEXT never
 
 -- p = sigmoid(a + b / 2), r = 2a + b
 CREATE TABLE models AS SELECT model_file('{"format": 1, "architecture": {"type": "single_task"},
@@ -171,14 +168,6 @@ SELECT compare(query) AS result, query FROM (VALUES
 	('SELECT id FROM rows WHERE mtl_rank(''batching'', ARRAY[huge / 2, 0], ''{"r": 2}'') > 0.1 LIMIT 20')) v (query);
 
 -- where reading ahead could be noticed, and where a call is skipped for some rows, it is computed by itself
-CREATE FUNCTION picky(id int) RETURNS boolean LANGUAGE plpgsql IMMUTABLE COST 1 AS $$
-BEGIN
-	IF id = 20 THEN
-		RAISE 'not 20';
-	END IF;
-	RETURN true;
-END
-$$;
 CREATE SEQUENCE seen;
 CREATE FUNCTION count_seen(id int) RETURNS boolean LANGUAGE sql VOLATILE COST 1 RETURN nextval('batching.seen') > 0;
 SELECT compare(query) AS result, query FROM (VALUES

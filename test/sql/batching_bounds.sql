@@ -2,13 +2,10 @@
 CREATE SCHEMA batching_bounds;
 SET search_path = batching_bounds, public;
 \getenv srcdir PG_ABS_SRCDIR
-\set include :srcdir '/models/builder.sql'
 \set helpers :srcdir '/models/batching.sql'
 \set ECHO none
-\i :include
 \i :helpers
 \set ECHO all
-\set SHOW_CONTEXT never
 
 CREATE TABLE models AS SELECT model_file('{"format": 1, "architecture": {"type": "single_task"},
 	"features": [{"name": "a", "kind": "dense"}, {"name": "b", "kind": "dense"}],

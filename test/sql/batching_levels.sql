@@ -2,13 +2,10 @@
 CREATE SCHEMA batching_levels;
 SET search_path = batching_levels, public;
 \getenv srcdir PG_ABS_SRCDIR
-\set include :srcdir '/models/builder.sql'
 \set helpers :srcdir '/models/batching.sql'
 \set ECHO none
-\i :include
 \i :helpers
 \set ECHO all
-\set SHOW_CONTEXT never
 
 -- Eight units that two towers share: p = sigmoid(a + b / 4 - 2), r = 2a + 8b.  Where a is huge p is 1 and r out of range.
 CREATE FUNCTION model(architecture text, bottom tensor[], towers int) RETURNS mtl_model LANGUAGE sql AS $$
@@ -133,14 +130,7 @@ SELECT compare_all(
 	'SELECT id, mtl_score(''single'', ARRAY[a, b], ''p'') FROM rows WHERE id < 22 AND mtl_score(''shared'', ARRAY[huge, 0], ''r'') > 3 ORDER BY id FETCH FIRST 20 ROWS WITH TIES');
 
 -- Conditions that fail, and functions with effects, wait for their row: there scores are not computed further on.
-CREATE FUNCTION picky(id int) RETURNS boolean LANGUAGE plpgsql IMMUTABLE COST 1000000 AS $$
-BEGIN
-	IF id = 20 THEN
-		RAISE 'not 20';
-	END IF;
-	RETURN true;
-END
-$$;
+ALTER FUNCTION picky(int) COST 1000000;
 CREATE SEQUENCE seen;
 CREATE FUNCTION count_seen(id int) RETURNS bigint LANGUAGE plpgsql VOLATILE COST 1000000 AS $$ BEGIN RETURN nextval('batching_levels.seen'); END $$;
 SELECT compare_all(

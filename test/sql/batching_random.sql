@@ -2,13 +2,10 @@
 CREATE SCHEMA batching_random;
 SET search_path = batching_random, public;
 \getenv srcdir PG_ABS_SRCDIR
-\set include :srcdir '/models/builder.sql'
 \set helpers :srcdir '/models/batching.sql'
 \set ECHO none
-\i :include
 \i :helpers
 \set ECHO all
-\set SHOW_CONTEXT never
 
 -- Two towers share what costs most, so that scores of both are computed at once where it pays.
 SELECT mtl_register('random', model_file('{"format": 1, "architecture": {"type": "shared_bottom", "bottom": {"hidden_units": [8], "activation": "linear"}},

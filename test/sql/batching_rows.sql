@@ -2,13 +2,10 @@
 CREATE SCHEMA batching_rows;
 SET search_path = batching_rows, public;
 \getenv srcdir PG_ABS_SRCDIR
-\set include :srcdir '/models/builder.sql'
 \set helpers :srcdir '/models/batching.sql'
 \set ECHO none
-\i :include
 \i :helpers
 \set ECHO all
-\set SHOW_CONTEXT never
 SET mtl_rank.batching = require;
 
 -- r = 2a + b + 100, 200 or 300

@@ -2,13 +2,10 @@
 CREATE SCHEMA batching_windows;
 SET search_path = batching_windows, public;
 \getenv srcdir PG_ABS_SRCDIR
-\set include :srcdir '/models/builder.sql'
 \set helpers :srcdir '/models/batching.sql'
 \set ECHO none
-\i :include
 \i :helpers
 \set ECHO all
-\set SHOW_CONTEXT never
 
 -- p = sigmoid(a + b / 4 - 2), r = 2a + 8b
 SELECT mtl_register('windows', model_file('{"format": 1, "architecture": {"type": "shared_bottom", "bottom": {"hidden_units": [8], "activation": "linear"}},

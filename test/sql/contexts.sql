@@ -2,15 +2,12 @@
 CREATE SCHEMA contexts;
 SET search_path = contexts, public;
 \getenv srcdir PG_ABS_SRCDIR
-\set include :srcdir '/models/builder.sql'
 \set helpers :srcdir '/models/batching.sql'
 \set kernels :srcdir '/models/kernels.sql'
 \set ECHO none
-\i :include
 \i :helpers
 \i :kernels
 \set ECHO all
-\set SHOW_CONTEXT never
 
 -- a tensor of numbers between -1 and 1
 CREATE FUNCTION wave(name text, VARIADIC shape int[]) RETURNS tensor LANGUAGE sql IMMUTABLE AS $$
